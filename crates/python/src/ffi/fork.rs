@@ -1,0 +1,1 @@
+//! Forking with the hooks that CPython wants around it.

@@ -1,0 +1,1 @@
+//! oxicorn's sys crate.
