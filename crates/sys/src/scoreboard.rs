@@ -1,0 +1,439 @@
+//! What every worker is doing, in memory that outlives it.
+//!
+//! One anonymous shared mapping, made by the arbiter before the first fork, one record per worker. A worker
+//! writes its own record with relaxed atomics; nobody locks, nothing here reads a clock or makes a
+//! system call. The arbiter reads the record whenever it likes, also after the worker was killed:
+//! that is how a death report knows which request was in flight.
+//!
+//! A record has **one writer at a time**: counters are bumped with a load and a store, not with a
+//! locked instruction. A worker with several threads has to serialise its own `*_request` calls.
+//!
+//! Readers of a living worker may see a request half replaced by the next one; they get a mixed text
+//! at worst, never an invalid one in memory terms.
+
+use std::io;
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+
+use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous};
+
+/// Requests are counted by the power of two above their duration in microseconds; the last bucket
+/// is everything from half an hour on.
+pub const LATENCY_BUCKETS: usize = 32;
+
+/// Longest request target that a record keeps; longer ones are cut.
+pub const TARGET_LIMIT: usize = 256;
+
+/// What a worker says about itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum State {
+    /// Nobody uses the record.
+    Free = 0,
+    /// Forked, loading the application.
+    Booting = 1,
+    /// The application is loaded; the worker accepts connections.
+    Ready = 2,
+    /// It was asked to stop and finishes what it has.
+    Draining = 3,
+    /// The process is gone; the record is kept until the arbiter has read it.
+    Exited = 4,
+}
+
+impl State {
+    fn from_byte(byte: u8) -> State {
+        match byte {
+            1 => State::Booting,
+            2 => State::Ready,
+            3 => State::Draining,
+            4 => State::Exited,
+            _ => State::Free,
+        }
+    }
+}
+
+/// All records. The mapping is never unmapped: handles to it are given to workers and to Python.
+#[derive(Clone, Copy)]
+pub struct Scoreboard {
+    records: &'static [Record],
+}
+
+impl Scoreboard {
+    /// Maps room for `workers` records; pages that are never used cost no memory.
+    pub fn new(workers: usize) -> io::Result<Scoreboard> {
+        let workers = workers.max(1);
+        let length = workers
+            .checked_mul(size_of::<Record>())
+            .ok_or(io::ErrorKind::InvalidInput)?;
+        // SAFETY: a fresh anonymous mapping at an address of the kernel's choice aliases nothing.
+        let start = unsafe {
+            mmap_anonymous(
+                std::ptr::null_mut(),
+                length,
+                ProtFlags::READ | ProtFlags::WRITE,
+                MapFlags::SHARED,
+            )
+        }?
+        .cast::<Record>();
+        debug_assert!(start.is_aligned());
+        // SAFETY: the mapping is page aligned (so aligned for Record), `length` bytes long, zeroed (every
+        // field is an atomic integer, for which zero is valid) and never unmapped. Only shared
+        // references are made, and all mutation goes through atomics.
+        let records = unsafe { std::slice::from_raw_parts(start, workers) };
+        Ok(Scoreboard { records })
+    }
+
+    /// Takes a free record for a worker that is about to be forked; `None` when all are in use.
+    pub fn claim(&self) -> Option<Slot> {
+        let index = self
+            .records
+            .iter()
+            .position(|record| record.state.load(Relaxed) == State::Free as u8)?;
+        let record = self.records.get(index)?;
+        record.clear();
+        record.state.store(State::Booting as u8, Relaxed);
+        Some(Slot { record, index })
+    }
+
+    /// The records in use, for status and for finding an idle sibling.
+    pub fn slots(&self) -> impl Iterator<Item = Slot> + use<> {
+        self.records
+            .iter()
+            .enumerate()
+            .map(|(index, record)| Slot { record, index })
+            .filter(|slot| slot.state() != State::Free)
+    }
+}
+
+/// The handle to one worker's record: a pointer, free to copy and to send between threads.
+#[derive(Clone, Copy)]
+pub struct Slot {
+    record: &'static Record,
+    index: usize,
+}
+
+impl std::fmt::Debug for Slot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Slot({}, {:?})", self.index, self.state())
+    }
+}
+
+// The worker's side.
+impl Slot {
+    /// The worker is alive at `now_ms` (CLOCK_MONOTONIC, milliseconds; see [`crate::clock`]).
+    #[inline]
+    pub fn beat(&self, now_ms: u64) {
+        self.record.beat.store(now_ms, Relaxed);
+    }
+
+    /// Moves on to another state.
+    #[inline]
+    pub fn set_state(&self, state: State) {
+        self.record.state.store(state as u8, Relaxed);
+    }
+
+    /// A request was read completely and goes to the application now. Also a heartbeat.
+    #[inline]
+    pub fn begin_request(&self, method: &[u8], target: &[u8], peer: &[u8], now_ms: u64) {
+        let request = &self.record.request;
+        request.method.store(method);
+        request.target.store(target);
+        request.peer.store(peer);
+        // The time goes last: a record without it has no request in flight.
+        request.started.store(now_ms.max(1), Relaxed);
+        self.beat(now_ms);
+    }
+
+    /// The response of the request that was begun last is complete.
+    #[inline]
+    pub fn end_request(&self, status: u16, micros: u64, bytes_in: u64, bytes_out: u64) {
+        let record = self.record;
+        record.request.started.store(0, Relaxed);
+        bump(&record.requests, 1);
+        bump(&record.bytes_in, bytes_in);
+        bump(&record.bytes_out, bytes_out);
+        if let Some(class) = record.classes.get(usize::from(status / 100)) {
+            bump(class, 1);
+        }
+        if let Some(bucket) = record.latency.get(latency_bucket(micros)) {
+            bump(bucket, 1);
+        }
+    }
+
+    /// Resident memory of the worker, in KiB, as it measured it itself.
+    pub fn set_rss(&self, kib: u64) {
+        self.record.rss.store(kib, Relaxed);
+    }
+}
+
+// The arbiter's side, and that of siblings.
+impl Slot {
+    /// Position in the scoreboard.
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
+    /// What the worker said last.
+    #[inline]
+    pub fn state(&self) -> State {
+        State::from_byte(self.record.state.load(Relaxed))
+    }
+
+    /// Time of the last heartbeat; `None` before the first, when no timeout applies yet.
+    pub fn last_beat(&self) -> Option<u64> {
+        match self.record.beat.load(Relaxed) {
+            0 => None,
+            at => Some(at),
+        }
+    }
+
+    /// Accepts connections and has nothing to do.
+    #[inline]
+    pub fn is_idle(&self) -> bool {
+        self.state() == State::Ready && self.record.request.started.load(Relaxed) == 0
+    }
+
+    /// Requests answered so far.
+    #[inline]
+    pub fn requests(&self) -> u64 {
+        self.record.requests.load(Relaxed)
+    }
+
+    /// Process that uses the record, 0 before the fork.
+    pub fn pid(&self) -> u32 {
+        self.record.pid.load(Relaxed)
+    }
+
+    /// Written by the arbiter after the fork.
+    pub fn set_pid(&self, pid: u32) {
+        self.record.pid.store(pid, Relaxed);
+    }
+
+    /// The request that the worker works on, or worked on when it died.
+    pub fn in_flight(&self) -> Option<InFlight> {
+        let request = &self.record.request;
+        let started = request.started.load(Relaxed);
+        (started != 0).then(|| InFlight {
+            method: request.method.load(),
+            target: request.target.load(),
+            peer: request.peer.load(),
+            started_ms: started,
+        })
+    }
+
+    /// All counters at once.
+    pub fn counters(&self) -> Counters {
+        let record = self.record;
+        Counters {
+            requests: record.requests.load(Relaxed),
+            bytes_in: record.bytes_in.load(Relaxed),
+            bytes_out: record.bytes_out.load(Relaxed),
+            rss_kib: record.rss.load(Relaxed),
+            classes: std::array::from_fn(|at| record.classes[at].load(Relaxed)),
+            latency: std::array::from_fn(|at| record.latency[at].load(Relaxed)),
+        }
+    }
+
+    /// Gives the record back; the next [`Scoreboard::claim`] may hand it out again.
+    pub fn release(&self) {
+        self.record.state.store(State::Free as u8, Relaxed);
+    }
+}
+
+/// A request between `begin_request` and `end_request`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InFlight {
+    /// Request method.
+    pub method: Vec<u8>,
+    /// Request target, cut at [`TARGET_LIMIT`] bytes.
+    pub target: Vec<u8>,
+    /// Who sent it, as text.
+    pub peer: Vec<u8>,
+    /// When the application got it.
+    pub started_ms: u64,
+}
+
+/// What a worker counted since it was forked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Responses completed.
+    pub requests: u64,
+    /// Body and head bytes received.
+    pub bytes_in: u64,
+    /// Body and head bytes sent.
+    pub bytes_out: u64,
+    /// Resident memory in KiB, 0 if never measured.
+    pub rss_kib: u64,
+    /// Responses by the first digit of their status; index 0 holds impossible ones.
+    pub classes: [u64; 6],
+    /// Responses by duration: bucket `n` holds those of at least `2^(n-1)` and less than `2^n` µs.
+    pub latency: [u64; LATENCY_BUCKETS],
+}
+
+/// One worker's record. The parts that change with every request come first and close together; records
+/// start on their own pair of cache lines so that neighbours do not slow each other down.
+#[repr(C, align(128))]
+struct Record {
+    state: AtomicU8,
+    pid: AtomicU32,
+    beat: AtomicU64,
+    requests: AtomicU64,
+    bytes_in: AtomicU64,
+    bytes_out: AtomicU64,
+    rss: AtomicU64,
+    classes: [AtomicU64; 6],
+    request: Request,
+    latency: [AtomicU64; LATENCY_BUCKETS],
+}
+
+impl Record {
+    fn clear(&self) {
+        self.pid.store(0, Relaxed);
+        self.request.started.store(0, Relaxed);
+        let counters = [
+            &self.beat,
+            &self.requests,
+            &self.bytes_in,
+            &self.bytes_out,
+            &self.rss,
+        ];
+        for counter in counters
+            .into_iter()
+            .chain(&self.classes)
+            .chain(&self.latency)
+        {
+            counter.store(0, Relaxed);
+        }
+    }
+}
+
+#[repr(C)]
+struct Request {
+    started: AtomicU64,
+    method: Text<3>,
+    target: Text<{ TARGET_LIMIT / 8 }>,
+    peer: Text<8>,
+}
+
+/// A short byte string in atomic words, so that a reader in another process races with nobody.
+#[repr(C)]
+struct Text<const WORDS: usize> {
+    length: AtomicU64,
+    words: [AtomicU64; WORDS],
+}
+
+impl<const WORDS: usize> Text<WORDS> {
+    #[inline]
+    fn store(&self, text: &[u8]) {
+        let text = text.get(..WORDS * 8).unwrap_or(text);
+        self.length.store(text.len() as u64, Relaxed);
+        let mut chunks = text.chunks_exact(8);
+        let mut words = self.words.iter();
+        for (chunk, word) in chunks.by_ref().zip(words.by_ref()) {
+            let mut bytes = [0; 8];
+            bytes.copy_from_slice(chunk);
+            word.store(u64::from_ne_bytes(bytes), Relaxed);
+        }
+        let rest = chunks.remainder();
+        if let Some(word) = self.words.get(text.len() / 8) {
+            let mut bytes = [0; 8];
+            for (to, from) in bytes.iter_mut().zip(rest) {
+                *to = *from;
+            }
+            word.store(u64::from_ne_bytes(bytes), Relaxed);
+        }
+    }
+
+    fn load(&self) -> Vec<u8> {
+        let length = (self.length.load(Relaxed) as usize).min(WORDS * 8);
+        let mut text: Vec<u8> = self
+            .words
+            .iter()
+            .take(length.div_ceil(8))
+            .flat_map(|word| word.load(Relaxed).to_ne_bytes())
+            .collect();
+        text.truncate(length);
+        text
+    }
+}
+
+/// Adds without a locked instruction: the record has one writer at a time.
+#[inline]
+fn bump(counter: &AtomicU64, by: u64) {
+    counter.store(counter.load(Relaxed).wrapping_add(by), Relaxed);
+}
+
+#[inline]
+fn latency_bucket(micros: u64) -> usize {
+    ((u64::BITS - micros.leading_zeros()) as usize).min(LATENCY_BUCKETS - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn slot() -> Slot {
+        Scoreboard::new(1).unwrap().claim().unwrap()
+    }
+
+    #[test]
+    fn a_request_in_flight_is_kept_and_then_counted() {
+        let slot = slot();
+        slot.begin_request(b"GET", b"/a?b=c&d=12345", b"127.0.0.1:4711", 5);
+        let request = slot.in_flight().unwrap();
+        assert_eq!(request.method, b"GET");
+        assert_eq!(request.target, b"/a?b=c&d=12345");
+        assert_eq!(request.peer, b"127.0.0.1:4711");
+        assert_eq!(slot.last_beat(), Some(5));
+
+        slot.end_request(204, 1000, 10, 20);
+        assert_eq!(slot.in_flight(), None);
+        let counters = slot.counters();
+        assert_eq!((counters.requests, counters.classes[2]), (1, 1));
+        assert_eq!((counters.bytes_in, counters.bytes_out), (10, 20));
+        assert_eq!(counters.latency[10], 1);
+    }
+
+    #[test]
+    fn texts_of_every_length_come_back_cut_at_the_limit() {
+        let slot = slot();
+        let long: Vec<u8> = (0..=255).chain(0..=255).collect();
+        for length in 0..long.len() {
+            slot.begin_request(b"", &long[..length], b"", 1);
+            let kept = length.min(TARGET_LIMIT);
+            assert_eq!(slot.in_flight().unwrap().target, &long[..kept]);
+        }
+    }
+
+    #[test]
+    fn a_released_record_is_handed_out_again_and_empty() {
+        let board = Scoreboard::new(2).unwrap();
+        let first = board.claim().unwrap();
+        let second = board.claim().unwrap();
+        assert!(board.claim().is_none());
+        first.beat(9);
+        first.end_request(500, u64::MAX, 0, 0);
+        first.release();
+        assert_eq!(board.slots().count(), 1);
+        let again = board.claim().unwrap();
+        assert_eq!(again.index(), first.index());
+        assert_eq!(again.counters(), Counters::default());
+        assert_eq!((again.last_beat(), again.state()), (None, State::Booting));
+        assert_eq!(second.state(), State::Booting);
+    }
+
+    #[test]
+    fn idle_is_ready_without_a_request() {
+        let slot = slot();
+        assert!(!slot.is_idle());
+        slot.set_state(State::Ready);
+        assert!(slot.is_idle());
+        slot.begin_request(b"GET", b"/", b"", 1);
+        assert!(!slot.is_idle());
+    }
+
+    #[test]
+    fn latency_is_counted_by_powers_of_two() {
+        let buckets = [0, 1, 2, 3, 4, 1023, 1024, u64::MAX].map(latency_bucket);
+        assert_eq!(buckets, [0, 1, 2, 2, 3, 10, 11, 31]);
+    }
+}
