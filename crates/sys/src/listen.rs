@@ -65,7 +65,7 @@ pub fn unix(path: &Path, file: FileOptions, options: Options) -> io::Result<(Own
         listening,
         SocketFile {
             path: path.to_owned(),
-            identity: (made.dev(), made.ino()),
+            identity: Identity::of(&made),
         },
     ))
 }
@@ -115,14 +115,33 @@ pub fn keep_on_exec(fd: impl AsFd) -> io::Result<()> {
 #[derive(Clone, Debug)]
 pub struct SocketFile {
     path: PathBuf,
-    identity: (u64, u64),
+    identity: Identity,
+}
+
+/// Which file it is. Inode numbers are handed out again at once, and a socket's modification time is that
+/// of its bind: changing mode or owner leaves it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Identity {
+    device: u64,
+    inode: u64,
+    bound_at: (i64, i64),
+}
+
+impl Identity {
+    fn of(file: &fs::Metadata) -> Identity {
+        Identity {
+            device: file.dev(),
+            inode: file.ino(),
+            bound_at: (file.mtime(), file.mtime_nsec()),
+        }
+    }
 }
 
 impl SocketFile {
     /// Removes the file, unless another server has put its own in this place meanwhile.
     pub fn remove(&self) -> io::Result<()> {
         match fs::symlink_metadata(&self.path) {
-            Ok(found) if (found.dev(), found.ino()) == self.identity => fs::remove_file(&self.path),
+            Ok(found) if Identity::of(&found) == self.identity => fs::remove_file(&self.path),
             Ok(_) => Ok(()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(error) => Err(error),

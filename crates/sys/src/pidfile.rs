@@ -68,7 +68,8 @@ fn read(path: &Path) -> Option<i32> {
 }
 
 fn is_alive(pid: i32) -> bool {
-    let Some(pid) = Pid::from_raw(pid).filter(|_| pid > 0) else {
+    let process = if pid > 0 { Pid::from_raw(pid) } else { None };
+    let Some(pid) = process else {
         return false;
     };
     // A process of another user answers EPERM: it lives.

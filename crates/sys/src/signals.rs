@@ -76,10 +76,8 @@ pub fn name(number: i32) -> String {
 /// Sends a signal. A process that is already gone is no error: its exit is on the way.
 pub fn kill(pid: i32, signal: Signal) -> io::Result<()> {
     // 0 and negative numbers would address process groups, never one worker.
-    let (Some(pid), Some(signal)) = (
-        Pid::from_raw(pid).filter(|_| pid > 0),
-        RawSignal::from_named_raw(signal.number()),
-    ) else {
+    let process = if pid > 0 { Pid::from_raw(pid) } else { None };
+    let (Some(pid), Some(signal)) = (process, RawSignal::from_named_raw(signal.number())) else {
         return Err(io::ErrorKind::InvalidInput.into());
     };
     match kill_process(pid, signal) {
