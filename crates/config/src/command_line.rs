@@ -1,0 +1,233 @@
+//! The command line: a parser made from the table.
+
+use clap::builder::ValueParser;
+use clap::error::ErrorKind;
+use clap::{Arg, ArgAction, ArgMatches, Command};
+
+use crate::{Action, Conversion, Setting, Value, number, reference, settings};
+
+/// What the command line says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CommandLine {
+    /// The settings it names, in the order of the table, not yet validated.
+    pub options: Vec<(&'static str, Value)>,
+    /// Everything that is no flag: the application, and what follows it.
+    pub arguments: Vec<String>,
+}
+
+/// The command line asks for a text instead of a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stop {
+    /// What to print; to standard output if the status is 0, else to standard error.
+    pub text: String,
+    /// Exit status: 0 for help and version, 2 for a command line that cannot be read.
+    pub status: i32,
+}
+
+const ARGUMENTS: &str = "APP_MODULE";
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+impl CommandLine {
+    /// Reads the words after the program's name.
+    pub fn parse(words: &[String]) -> Result<CommandLine, Stop> {
+        let named = std::iter::once("oxicorn").chain(words.iter().map(String::as_str));
+        match command().try_get_matches_from(named) {
+            Ok(matches) => Ok(CommandLine {
+                options: settings::all()
+                    .filter_map(|setting| option(setting, &matches))
+                    .collect(),
+                arguments: matches
+                    .get_many(ARGUMENTS)
+                    .into_iter()
+                    .flatten()
+                    .cloned()
+                    .collect(),
+            }),
+            Err(error) => Err(stop(&error)),
+        }
+    }
+}
+
+fn stop(error: &clap::Error) -> Stop {
+    match error.kind() {
+        ErrorKind::DisplayHelp => Stop {
+            text: reference::help(),
+            status: 0,
+        },
+        ErrorKind::DisplayVersion => Stop {
+            text: format!("oxicorn (version {VERSION})\n"),
+            status: 0,
+        },
+        _ => Stop {
+            text: error.render().to_string(),
+            status: 2,
+        },
+    }
+}
+
+fn command() -> Command {
+    Command::new("oxicorn")
+        .version(VERSION)
+        .override_usage("oxicorn [OPTIONS] [APP_MODULE]")
+        .disable_version_flag(true)
+        .infer_long_args(true)
+        // The last one wins; those that make a list still add up.
+        .args_override_self(true)
+        .arg(
+            Arg::new("version")
+                .short('v')
+                .long("version")
+                .action(ArgAction::Version),
+        )
+        .args(
+            settings::all()
+                .filter(|setting| !setting.flags.is_empty())
+                .map(flag),
+        )
+        .arg(Arg::new(ARGUMENTS).num_args(0..))
+}
+
+fn flag(setting: &'static Setting) -> Arg {
+    let mut arg = Arg::new(setting.name)
+        .value_name(setting.metavar)
+        .action(match setting.action {
+            Action::Store | Action::StoreOr(_) => ArgAction::Set,
+            Action::Append => ArgAction::Append,
+            Action::Set(true) => ArgAction::SetTrue,
+            Action::Set(false) => ArgAction::SetFalse,
+        });
+    let mut long_names = setting
+        .flags
+        .iter()
+        .filter_map(|flag| flag.strip_prefix("--"));
+    if let Some(name) = long_names.next() {
+        arg = arg.long(name).visible_aliases(long_names);
+    }
+    if let Some(letter) = setting
+        .flags
+        .iter()
+        .filter(|flag| flag.len() == 2)
+        .find_map(|flag| flag.chars().nth(1))
+    {
+        arg = arg.short(letter);
+    }
+    if matches!(setting.action, Action::Set(_)) {
+        return arg;
+    }
+    if let Action::StoreOr(word) = setting.action {
+        arg = arg.num_args(0..=1).default_missing_value(word);
+    }
+    // "-1" is a number that validation refuses, not an unknown flag.
+    arg.allow_negative_numbers(setting.conversion != Conversion::Text)
+        .value_parser(parser(setting.conversion))
+}
+
+fn parser(conversion: Conversion) -> ValueParser {
+    let read = match conversion {
+        Conversion::Text => return ValueParser::string(),
+        Conversion::Decimal => number::decimal,
+        Conversion::AnyBase => number::any_base,
+    };
+    ValueParser::new(move |text: &str| read(text).ok_or("it is not a whole number"))
+}
+
+/// What the command line says about one setting.
+fn option(setting: &'static Setting, matches: &ArgMatches) -> Option<(&'static str, Value)> {
+    let written = matches.try_contains_id(setting.name).ok()?
+        && matches.value_source(setting.name) == Some(clap::parser::ValueSource::CommandLine);
+    if !written {
+        return None;
+    }
+    let value = match (setting.action, setting.conversion) {
+        (Action::Set(value), _) => Value::Bool(value),
+        (Action::Append, _) => Value::strings(matches.get_many::<String>(setting.name)?.cloned()),
+        (_, Conversion::Text) => Value::Str(matches.get_one::<String>(setting.name)?.clone()),
+        _ => Value::Int(*matches.get_one::<i64>(setting.name)?),
+    };
+    Some((setting.name, value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<CommandLine, Stop> {
+        let words: Vec<_> = line.split_whitespace().map(str::to_owned).collect();
+        CommandLine::parse(&words)
+    }
+
+    fn options(line: &str) -> Vec<(&'static str, Value)> {
+        parse(line).expect("a good command line").options
+    }
+
+    #[test]
+    fn the_parser_is_sound() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn flags_give_values_and_the_rest_is_arguments() {
+        let line = parse("-w 4 app:app --bind=:80 -b :81 -D ignored").expect("good");
+        let expected = [
+            ("bind", Value::strings([":80", ":81"])),
+            ("workers", Value::Int(4)),
+            ("daemon", Value::Bool(true)),
+        ];
+        assert_eq!(line.options, expected);
+        assert_eq!(line.arguments, ["app:app", "ignored"]);
+    }
+
+    #[test]
+    fn the_last_of_a_repeated_flag_wins() {
+        assert_eq!(options("-w 2 --workers 3"), [("workers", Value::Int(3))]);
+        assert_eq!(
+            options("-D -D --no-sendfile"),
+            [
+                ("sendfile", Value::Bool(false)),
+                ("daemon", Value::Bool(true))
+            ]
+        );
+    }
+
+    #[test]
+    fn long_flags_may_be_abbreviated() {
+        assert_eq!(options("--log-f x"), [("errorlog", Value::Str("x".into()))]);
+        assert_eq!(
+            options("--max-requests 3"),
+            [("max_requests", Value::Int(3))]
+        );
+    }
+
+    #[test]
+    fn modes_are_octal_and_numbers_decimal() {
+        assert_eq!(options("--umask 022"), [("umask", Value::Int(18))]);
+        assert_eq!(options("--workers -1"), [("workers", Value::Int(-1))]);
+        assert_eq!(parse("--workers 0x2").expect_err("not decimal").status, 2);
+    }
+
+    #[test]
+    fn the_proxy_protocol_takes_an_optional_value() {
+        let mode = |word: &str| vec![("proxy_protocol", Value::Str(word.into()))];
+        assert_eq!(options("app:app --proxy-protocol"), mode("auto"));
+        assert_eq!(options("--proxy-protocol v2 app:app"), mode("v2"));
+        assert_eq!(options("--proxy-protocol=v1"), mode("v1"));
+        assert_eq!(options("--proxy-protocol app:app"), mode("app:app"));
+    }
+
+    #[test]
+    fn help_and_version_succeed_and_mistakes_do_not() {
+        assert_eq!(
+            parse("-v").expect_err("version").text,
+            format!("oxicorn (version {VERSION})\n")
+        );
+        assert_eq!(parse("--help").expect_err("help").status, 0);
+        let mistake = parse("--worker 3").expect_err("ambiguous or unknown");
+        assert_eq!(mistake.status, 2);
+        assert!(
+            parse("--workerz 3")
+                .expect_err("unknown")
+                .text
+                .contains("--workers")
+        );
+    }
+}

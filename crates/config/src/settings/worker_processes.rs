@@ -1,0 +1,150 @@
+use crate::{Const, Conversion, Fallback, Kind, Section, Setting, Status};
+
+const ENTRY: Setting = Setting {
+    section: Section::WorkerProcesses,
+    ..Setting::BLANK
+};
+const NUMBER: Setting = Setting {
+    metavar: "INT",
+    conversion: Conversion::Decimal,
+    kind: Kind::COUNT,
+    ..ENTRY
+};
+const SECONDS: Setting = Setting {
+    metavar: "SECONDS",
+    ..NUMBER
+};
+
+pub const SETTINGS: &[Setting] = &[
+    Setting {
+        name: "workers",
+        flags: &["-w", "--workers"],
+        default: Fallback::Value(Const::Int(1)),
+        variable: Some("WEB_CONCURRENCY"),
+        help: "Number of worker processes.",
+        details: "A good first value is the number of processors. TTIN and TTOU change it until the next HUP.",
+        ..NUMBER
+    },
+    Setting {
+        name: "worker_class",
+        flags: &["-k", "--worker-class"],
+        metavar: "CLASS",
+        kind: Kind::Class,
+        default: Fallback::Value(Const::Str("sync")),
+        help: "How a worker runs the application; this version has sync.",
+        details: "A name or the dotted path of a class. Other names of Gunicorn's classes (gthread, gevent, asgi, \
+            tornado) are refused at start until they are supported.",
+        ..ENTRY
+    },
+    Setting {
+        name: "threads",
+        flags: &["--threads"],
+        default: Fallback::Value(Const::Int(1)),
+        status: Status::Only(&[Const::Int(0), Const::Int(1)]),
+        help: "Threads of a worker that run the application.",
+        ..NUMBER
+    },
+    Setting {
+        name: "worker_connections",
+        flags: &["--worker-connections"],
+        default: Fallback::Value(Const::Int(1000)),
+        help: "How many connections one worker holds open.",
+        ..NUMBER
+    },
+    Setting {
+        name: "max_requests",
+        flags: &["--max-requests"],
+        default: Fallback::Value(Const::Int(0)),
+        help: "Requests after which a worker is replaced; 0: never.",
+        details: "Errors of the application count, malformed requests do not.",
+        ..NUMBER
+    },
+    Setting {
+        name: "max_requests_jitter",
+        flags: &["--max-requests-jitter"],
+        default: Fallback::Value(Const::Int(0)),
+        help: "Adds a random number up to this to max_requests.",
+        details: "Drawn once for each worker, so that they are not all replaced at the same time.",
+        ..NUMBER
+    },
+    Setting {
+        name: "timeout",
+        flags: &["-t", "--timeout"],
+        default: Fallback::Value(Const::Int(30)),
+        help: "How long a worker may be silent before it is replaced; 0: forever.",
+        ..SECONDS
+    },
+    Setting {
+        name: "graceful_timeout",
+        flags: &["--graceful-timeout"],
+        default: Fallback::Value(Const::Int(30)),
+        help: "How long requests may go on after a stop or reload began.",
+        ..SECONDS
+    },
+    Setting {
+        name: "keepalive",
+        flags: &["--keep-alive"],
+        default: Fallback::Value(Const::Int(75)),
+        help: "How long an idle connection waits for another request; 0: close.",
+        details: "Longer than the idle time of usual load balancers, which otherwise send requests into connections \
+            that are being closed. Gunicorn's default is 2, and its sync workers always close: `--keep-alive 0` \
+            does the same here.",
+        ..SECONDS
+    },
+    Setting {
+        name: "asgi_loop",
+        flags: &["--asgi-loop"],
+        metavar: "NAME",
+        kind: Kind::Choice {
+            words: &["auto", "asyncio", "uvloop"],
+            exact: false,
+        },
+        default: Fallback::Value(Const::Str("auto")),
+        status: Status::Unfinished,
+        help: "Event loop of asgi workers: auto, asyncio or uvloop.",
+        ..ENTRY
+    },
+    Setting {
+        name: "asgi_lifespan",
+        flags: &["--asgi-lifespan"],
+        metavar: "MODE",
+        kind: Kind::Choice {
+            words: &["auto", "on", "off"],
+            exact: false,
+        },
+        default: Fallback::Value(Const::Str("auto")),
+        status: Status::Unfinished,
+        help: "Lifespan protocol of asgi workers: auto, on or off.",
+        ..ENTRY
+    },
+    Setting {
+        name: "asgi_disconnect_grace_period",
+        flags: &["--asgi-disconnect-grace-period"],
+        default: Fallback::Value(Const::Int(3)),
+        status: Status::Unfinished,
+        help: "How long an asgi request goes on after its client left.",
+        ..SECONDS
+    },
+    Setting {
+        name: "websocket_max_message_size",
+        flags: &["--websocket-max-message-size"],
+        metavar: "BYTES",
+        default: Fallback::Value(Const::Int(16_777_216)),
+        status: Status::Unfinished,
+        help: "Largest WebSocket message; 0: no limit.",
+        ..NUMBER
+    },
+    Setting {
+        name: "http_parser",
+        flags: &["--http-parser"],
+        metavar: "NAME",
+        kind: Kind::Choice {
+            words: &["auto", "fast", "python"],
+            exact: false,
+        },
+        default: Fallback::Value(Const::Str("auto")),
+        help: "Accepted for compatibility; there is one parser.",
+        details: "`auto`, `fast` and `python` all mean the parser of the Rust core.",
+        ..ENTRY
+    },
+];

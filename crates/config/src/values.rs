@@ -1,0 +1,111 @@
+//! One value for each setting.
+
+use std::collections::BTreeMap;
+
+use crate::{ConfigError, Environment, Origin, Setting, Status, Value, settings};
+
+/// The validated value of every setting of the table.
+#[derive(Clone, Debug)]
+pub struct Values(BTreeMap<&'static str, Value>);
+
+impl Values {
+    /// What holds when nothing was written.
+    pub fn defaults(environment: &Environment) -> Result<Values, ConfigError> {
+        let mut values = Values(BTreeMap::new());
+        for setting in settings::all() {
+            let origin = match setting.variable {
+                Some(name) if environment.variable(name).is_some() => Origin::Variable(name),
+                _ => Origin::Default,
+            };
+            let value = setting.accept(setting.default_value(environment), &origin, environment)?;
+            values.0.insert(setting.name, value);
+        }
+        Ok(values)
+    }
+
+    /// Validates and stores a value that was written at `origin`.
+    pub fn set(
+        &mut self,
+        setting: &'static Setting,
+        value: Value,
+        origin: &Origin,
+        environment: &Environment,
+    ) -> Result<(), ConfigError> {
+        let value = setting.accept(value, origin, environment)?;
+        self.0.insert(setting.name, value);
+        Ok(())
+    }
+
+    /// The value of a setting of the table.
+    pub fn get(&self, name: &str) -> &Value {
+        self.0.get(name).unwrap_or(&Value::None)
+    }
+
+    /// Refuses what this version would have to ignore.
+    pub fn refuse_unfinished(&self, environment: &Environment) -> Result<(), ConfigError> {
+        for setting in settings::all() {
+            let value = self.get(setting.name);
+            let expected = match setting.status {
+                Status::Finished => continue,
+                Status::Only(values)
+                    if values.iter().any(|known| Value::from(*known) == *value) =>
+                {
+                    continue;
+                }
+                Status::Only(values) => {
+                    let known: Vec<_> = values
+                        .iter()
+                        .map(|known| Value::from(*known).to_string())
+                        .collect();
+                    format!("{}: other values are not supported yet", known.join(" or "))
+                }
+                Status::Unfinished => {
+                    let default = setting.default_value(environment);
+                    let default = setting.accept(default, &Origin::Default, environment)?;
+                    if default == *value {
+                        continue;
+                    }
+                    format!("its default {}: this setting is not supported yet", default)
+                }
+            };
+            let (value, origin) = (value.to_string(), Origin::Named("configuration".into()));
+            return Err(ConfigError {
+                setting: setting.name,
+                value,
+                origin,
+                expected,
+            });
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(name: &str, value: Value) -> Result<(), ConfigError> {
+        let environment = Environment {
+            directory: "/".into(),
+            ..Environment::default()
+        };
+        let mut values = Values::defaults(&environment)?;
+        let setting = settings::find(name).expect("a setting of the table");
+        values.set(setting, value, &Origin::CommandLine, &environment)?;
+        values.refuse_unfinished(&environment)
+    }
+
+    #[test]
+    fn an_unfinished_setting_is_accepted_only_at_its_default() {
+        assert_eq!(with("reload", Value::Bool(false)), Ok(()));
+        let refused = with("reload", Value::Bool(true)).expect_err("not supported");
+        assert_eq!(refused.setting, "reload");
+        assert!(refused.to_string().contains("not supported yet"));
+    }
+
+    #[test]
+    fn a_partly_finished_setting_says_what_it_takes() {
+        assert_eq!(with("threads", Value::Int(1)), Ok(()));
+        assert!(with("threads", Value::Int(2)).is_err());
+    }
+}
