@@ -4,4 +4,14 @@
 //! and never when: no policy, no settings, no Python.
 
 pub mod clock;
+pub mod daemon;
+pub mod epoll;
+pub mod fork;
+pub mod listen;
+pub mod notify;
+pub mod pidfile;
+pub mod privileges;
 pub mod scoreboard;
+pub mod signals;
+pub mod stream;
+pub mod wait;
