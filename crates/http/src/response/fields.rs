@@ -1,0 +1,220 @@
+//! The fields of a response, checked one by one and kept the way they are sent.
+
+use super::Misuse;
+use crate::grammar::{TOKEN, class, decimal, is_value, members, trim};
+use crate::head::Span;
+use crate::refused::Quote;
+
+/// What an application says about its response, serialised as it comes. One is kept and reused.
+#[derive(Debug, Default)]
+pub struct Fields {
+    lines: Vec<u8>,
+    content_length: Option<(u64, Span)>,
+    upgrade: bool,
+}
+
+impl Fields {
+    /// Forget the response, keep the memory.
+    #[inline]
+    pub fn clear(&mut self) {
+        self.lines.clear();
+        self.content_length = None;
+        self.upgrade = false;
+    }
+
+    /// Add a field. What concerns the connection is the server's: such fields are dropped, except
+    /// that `Connection: upgrade` and `Upgrade: websocket` are kept.
+    ///
+    /// # Errors
+    /// The name is no token, the value has a control byte, or a second length differs.
+    pub fn push(&mut self, name: &[u8], value: &[u8]) -> Result<(), Misuse> {
+        let token = name.iter().fold(TOKEN, |all, &b| all & class(b)) == TOKEN;
+        if !token || name.is_empty() {
+            return Err(Misuse::FieldName(Quote::new(name)));
+        }
+        if !is_value(value) {
+            return Err(Misuse::FieldValue {
+                name: Quote::new(name),
+                value: Quote::new(value),
+            });
+        }
+        let value = trim(value);
+        match special(name) {
+            None => self.write(name, value),
+            Some(Special::Dropped) => {}
+            Some(Special::Connection) => {
+                self.upgrade |= members(value).any(|m| m.eq_ignore_ascii_case(b"upgrade"));
+            }
+            Some(Special::Upgrade) => {
+                if value.eq_ignore_ascii_case(b"websocket") {
+                    self.write(name, value);
+                }
+            }
+            Some(Special::ContentLength) => self.push_length(name, value)?,
+        }
+        Ok(())
+    }
+
+    fn push_length(&mut self, name: &[u8], value: &[u8]) -> Result<(), Misuse> {
+        let Some(length) = decimal(value) else {
+            return Err(Misuse::ContentLength(Quote::new(value)));
+        };
+        match self.content_length {
+            // Said twice is sent once: a repeated length is something recipients disagree on.
+            Some((known, _)) if known == length => {}
+            Some(_) => return Err(Misuse::TwoContentLengths),
+            None => {
+                let start = self.lines.len();
+                self.write(name, value);
+                self.content_length = Some((length, Span::new(start, self.lines.len())));
+            }
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn write(&mut self, name: &[u8], value: &[u8]) {
+        let more = name.len().saturating_add(value.len()).saturating_add(4);
+        self.lines.reserve(more);
+        self.lines.extend_from_slice(name);
+        self.lines.extend_from_slice(b": ");
+        self.lines.extend_from_slice(value);
+        self.lines.extend_from_slice(b"\r\n");
+    }
+
+    /// The length the application announced.
+    #[inline]
+    #[must_use]
+    pub fn content_length(&self) -> Option<u64> {
+        self.content_length.map(|(length, _)| length)
+    }
+
+    /// Did the application answer with `Connection: upgrade`?
+    #[inline]
+    #[must_use]
+    pub fn upgrades(&self) -> bool {
+        self.upgrade
+    }
+
+    /// All lines with their CRLF.
+    #[inline]
+    #[must_use]
+    pub fn lines(&self) -> &[u8] {
+        &self.lines
+    }
+
+    /// The lines before and after the Content-Length line.
+    pub(crate) fn lines_without_length(&self) -> (&[u8], &[u8]) {
+        match self.content_length {
+            None => (&self.lines, &[]),
+            Some((_, line)) => (
+                self.lines.get(..line.start as usize).unwrap_or_default(),
+                self.lines.get(line.end as usize..).unwrap_or_default(),
+            ),
+        }
+    }
+}
+
+enum Special {
+    Dropped,
+    Connection,
+    Upgrade,
+    ContentLength,
+}
+
+#[inline]
+fn special(name: &[u8]) -> Option<Special> {
+    let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
+    let found = match name.len() {
+        2 if is(b"te") => Special::Dropped,
+        4 if is(b"date") => Special::Dropped,
+        6 if is(b"server") => Special::Dropped,
+        7 if is(b"upgrade") => Special::Upgrade,
+        8 if is(b"trailers") => Special::Dropped,
+        10 if is(b"connection") => Special::Connection,
+        10 if is(b"keep-alive") => Special::Dropped,
+        14 if is(b"content-length") => Special::ContentLength,
+        17 if is(b"transfer-encoding") => Special::Dropped,
+        18 if is(b"proxy-authenticate") => Special::Dropped,
+        19 if is(b"proxy-authorization") => Special::Dropped,
+        _ => return None,
+    };
+    Some(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pushed(fields: &[(&str, &str)]) -> Result<Fields, Misuse> {
+        let mut out = Fields::default();
+        for (name, value) in fields {
+            out.push(name.as_bytes(), value.as_bytes())?;
+        }
+        Ok(out)
+    }
+
+    #[test]
+    fn fields_keep_order_and_case_and_are_trimmed() {
+        let fields = pushed(&[("x-B", " 1\t"), ("Content-TYPE", "a/b"), ("x-B", "")]).unwrap();
+        assert_eq!(fields.lines(), b"x-B: 1\r\nContent-TYPE: a/b\r\nx-B: \r\n");
+    }
+
+    #[test]
+    fn connection_fields_of_the_application_are_dropped() {
+        for name in [
+            "Connection",
+            "Keep-Alive",
+            "Proxy-Authenticate",
+            "Proxy-Authorization",
+            "TE",
+            "Trailers",
+            "Transfer-Encoding",
+            "Upgrade",
+            "Server",
+            "DATE",
+        ] {
+            assert_eq!(pushed(&[(name, "x")]).unwrap().lines(), b"", "{name}");
+        }
+    }
+
+    #[test]
+    fn websocket_upgrade_passes() {
+        let fields = pushed(&[("Connection", "Upgrade"), ("Upgrade", "WebSocket")]).unwrap();
+        assert!(fields.upgrades());
+        assert_eq!(fields.lines(), b"Upgrade: WebSocket\r\n");
+    }
+
+    #[test]
+    fn line_ends_cannot_be_injected() {
+        for (name, value) in [
+            ("X", "a\r\nSet-Cookie: b"),
+            ("X", "a\nb"),
+            ("X", "a\rb"),
+            ("X", "a\0"),
+            ("X", "\x7f"),
+            ("X\r\nY", "a"),
+            ("X:", "a"),
+            ("X Y", "a"),
+            ("", "a"),
+            ("\u{e9}", "a"),
+        ] {
+            assert!(pushed(&[(name, value)]).is_err(), "{name:?}: {value:?}");
+        }
+    }
+
+    #[test]
+    fn two_lengths_must_agree_and_are_sent_once() {
+        let same = pushed(&[
+            ("Content-Length", "5"),
+            ("A", "b"),
+            ("content-length", "05"),
+        ])
+        .unwrap();
+        assert_eq!(same.lines(), b"Content-Length: 5\r\nA: b\r\n");
+        assert_eq!(same.lines_without_length(), (&b""[..], &b"A: b\r\n"[..]));
+        let differ = pushed(&[("Content-Length", "5"), ("content-length", "6")]);
+        assert_eq!(differ.unwrap_err(), Misuse::TwoContentLengths);
+        assert!(pushed(&[("Content-Length", "five")]).is_err());
+    }
+}
