@@ -1,1 +1,32 @@
-//! oxicorn's arbiter crate.
+//! The arbiter: forks workers, replaces what dies, obeys signals.
+//!
+//! [`policy`] decides and [`driver`] does. The policy is a pure state machine: events and the time go in,
+//! actions come out, so that every order of signals and deaths can be played under a fake clock. The
+//! driver waits, reaps, forks and kills through `oxicorn-sys`, and asks its [`Host`] for what only
+//! Python can do.
+//!
+//! This crate knows no HTTP, no settings file and no Python; it starts no thread, because it forks.
+
+#![forbid(unsafe_code)]
+
+mod action;
+mod driver;
+mod event;
+mod host;
+mod notice;
+mod pause;
+mod policy;
+mod rollout;
+mod stop;
+mod worker;
+
+#[cfg(test)]
+mod tests;
+
+pub use action::Action;
+pub use driver::{Driver, End};
+pub use event::{Event, Options};
+pub use host::{Forked, Host, Request};
+pub use notice::{Level, Notice};
+pub use policy::Arbiter;
+pub use stop::Outcome;

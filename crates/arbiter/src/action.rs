@@ -1,0 +1,60 @@
+//! What the policy wants done.
+
+use oxicorn_sys::notify::Milestone;
+use oxicorn_sys::signals::Signal;
+
+use crate::{Notice, Outcome};
+
+/// Something for the driver to do, in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Write a line to the log.
+    Log(Notice),
+    /// Fork a worker; answer with [`crate::Event::Spawned`] or [`crate::Event::SpawnFailed`].
+    Spawn {
+        /// Its number, counted from 1 in the order of forks.
+        age: u32,
+    },
+    /// Send a signal to a worker.
+    Kill(i32, Signal),
+    /// Say which request this worker is working on.
+    ReportRequest {
+        /// The worker.
+        age: u32,
+    },
+    /// A worker is gone: report what it was doing, run `child_exit`, give its record back.
+    Bury {
+        /// The worker.
+        age: u32,
+        /// It never served because it could not boot; `child_exit` is not run for these.
+        boot_failure: bool,
+    },
+    /// Read the settings again; answer with [`crate::Event::Reloaded`] or [`crate::Event::ReloadRefused`].
+    Reload,
+    /// The new settings have proved themselves; what was kept of the old ones may go.
+    CommitReload,
+    /// Put the old settings back.
+    CallOffReload,
+    /// Start a new arbiter from the installed files; answer with [`crate::Event::Reexecuted`].
+    Reexec,
+    /// This arbiter has no parent arbiter any more: take over its pid file and name.
+    Promote,
+    /// Open the log files anew.
+    ReopenLogs,
+    /// The operator changed the number of workers.
+    TargetChanged {
+        /// From now on.
+        new: usize,
+        /// Until now.
+        old: usize,
+    },
+    /// Stop listening in this process.
+    CloseListeners {
+        /// Another arbiter listens on the same socket files, so leave them.
+        shared: bool,
+    },
+    /// Tell the service manager.
+    Notify(Milestone),
+    /// All is done.
+    Exit(Outcome),
+}

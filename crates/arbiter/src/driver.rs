@@ -1,0 +1,267 @@
+//! The loop that carries out the policy: wait, reap, look, act.
+
+use std::time::Duration;
+
+use oxicorn_sys::clock::monotonic_ms;
+use oxicorn_sys::notify::{Milestone, Notifier};
+use oxicorn_sys::scoreboard::{Scoreboard, Slot, State};
+use oxicorn_sys::signals::{self, Signal};
+use oxicorn_sys::wait::{self, WakeUp};
+
+use crate::{Action, Arbiter, Event, Forked, Host, Level, Notice, Outcome, Request};
+
+/// How often the new arbiter of a SIGUSR2 looks whether the old one is still there.
+const PARENT_CHECK: Duration = Duration::from_secs(1);
+
+/// How the loop ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// In the arbiter: everything is stopped.
+    Exit(Outcome),
+    /// In a worker that was just forked.
+    Child {
+        /// Its number.
+        age: u32,
+    },
+}
+
+/// The policy, with hands.
+pub struct Driver<'a> {
+    /// What to do.
+    pub arbiter: Arbiter,
+    /// Where the workers write.
+    pub scoreboard: Scoreboard,
+    /// Written to by signal handlers and by workers that became ready.
+    pub wakeup: &'a WakeUp,
+    /// The service manager, if there is one.
+    pub notifier: Option<Notifier>,
+    /// The process that started this one.
+    pub parent: i32,
+}
+
+impl Driver<'_> {
+    /// Runs until everything is stopped, or until this is the child of a fork.
+    pub fn run<H: Host>(mut self, host: &mut H) -> End {
+        let mut slots = Slots::default();
+        let mut watchdog = self.watchdog_interval().map(|interval| now() + interval);
+        self.arbiter.handle(Event::Start, now());
+        loop {
+            if let Some(end) = self.act(host, &mut slots) {
+                return end;
+            }
+            let next = self.next_wake(watchdog);
+            if let Err(error) = host.sleep(self.wakeup, next.map(|at| at.saturating_sub(now()))) {
+                self.fail(host, error);
+            }
+            if watchdog.is_some_and(|due| now() >= due) {
+                self.notify(Milestone::Watchdog);
+                watchdog = self.watchdog_interval().map(|interval| now() + interval);
+            }
+            self.gather(host, &slots);
+        }
+    }
+
+    /// Feeds the policy with everything that has happened.
+    fn gather<H: Host>(&mut self, host: &mut H, slots: &Slots) {
+        for request in host.requests() {
+            let event = match request {
+                Request::Signal(signal) => Event::Signal(signal),
+                Request::Target(target) => Event::Target(target),
+                Request::Manage => Event::Tick,
+            };
+            self.arbiter.handle(event, now());
+        }
+        // Looked at before reaping: a worker that was ready and died is not one that failed to boot.
+        for (age, slot) in slots.all() {
+            let event = Event::Seen {
+                age,
+                beat: slot.last_beat().map(Duration::from_millis),
+                ready: matches!(slot.state(), State::Ready | State::Draining),
+            };
+            self.arbiter.handle(event, now());
+        }
+        while let Ok(Some((pid, death))) = wait::reap() {
+            self.arbiter.handle(Event::Exited { pid, death }, now());
+        }
+        if self.arbiter.has_parent() && std::os::unix::process::parent_id() as i32 != self.parent {
+            self.arbiter.handle(Event::ParentGone, now());
+        }
+        self.arbiter.handle(Event::Tick, now());
+    }
+
+    /// Carries out what the policy wants, until it wants nothing or ends.
+    fn act<H: Host>(&mut self, host: &mut H, slots: &mut Slots) -> Option<End> {
+        while let Some(action) = self.arbiter.poll_action() {
+            match action {
+                Action::Exit(outcome) => return Some(End::Exit(outcome)),
+                Action::Spawn { age } => match self.spawn(host, slots, age) {
+                    Ok(Forked::Child) => return Some(End::Child { age }),
+                    Ok(Forked::Parent(pid)) => {
+                        self.arbiter.handle(Event::Spawned { age, pid }, now());
+                    }
+                    Err(error) => {
+                        self.arbiter.handle(Event::SpawnFailed { age }, now());
+                        if let Some(error) = error {
+                            self.fail(host, error);
+                        }
+                    }
+                },
+                action => {
+                    if let Err(error) = self.perform(host, slots, action) {
+                        self.fail(host, error);
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    fn perform<H: Host>(
+        &mut self,
+        host: &mut H,
+        slots: &mut Slots,
+        action: Action,
+    ) -> Result<(), H::Error> {
+        match action {
+            Action::Log(notice) => log(host, &notice),
+            Action::Kill(pid, signal) => self.kill(host, pid, signal),
+            Action::ReportRequest { age } => slots.report(host, age),
+            Action::Bury { age, boot_failure } => {
+                slots.bury(host, age);
+                host.bury(age, boot_failure)?;
+            }
+            Action::Reload => {
+                self.notify(Milestone::Reloading);
+                let event = match host.reload()? {
+                    Some(options) => Event::Reloaded(options),
+                    None => Event::ReloadRefused,
+                };
+                self.arbiter.handle(event, now());
+            }
+            Action::CommitReload => host.commit_reload()?,
+            Action::CallOffReload => host.call_off_reload()?,
+            Action::Reexec => {
+                if let Some(pid) = host.reexec()? {
+                    self.arbiter.handle(Event::Reexecuted { pid }, now());
+                }
+            }
+            Action::Promote => host.promote()?,
+            Action::ReopenLogs => host.reopen_logs()?,
+            Action::TargetChanged { new, old } => host.target_changed(new, old)?,
+            Action::CloseListeners { shared } => host.close_listeners(shared)?,
+            Action::Notify(milestone) => self.notify(milestone),
+            // Handled by the caller, because they may end the loop.
+            Action::Spawn { .. } | Action::Exit(_) => {}
+        }
+        Ok(())
+    }
+
+    /// An error without a cause of its own means that the system refused, which the host has logged.
+    fn spawn<H: Host>(
+        &self,
+        host: &mut H,
+        slots: &mut Slots,
+        age: u32,
+    ) -> Result<Forked, Option<H::Error>> {
+        let Some(slot) = self.scoreboard.claim() else {
+            host.log(
+                Level::Error,
+                "Cannot fork a worker: the scoreboard is full.",
+            );
+            return Err(None);
+        };
+        let forked = host.spawn(age, slot);
+        match forked {
+            Ok(Some(Forked::Parent(pid))) => {
+                slot.set_pid(pid.unsigned_abs());
+                slots.open.push((age, slot));
+            }
+            Ok(Some(Forked::Child)) => {}
+            Ok(None) | Err(_) => slot.release(),
+        }
+        forked.map_err(Some)?.ok_or(None)
+    }
+
+    fn kill<H: Host>(&self, host: &mut H, pid: i32, signal: Signal) {
+        if let Err(error) = signals::kill(pid, signal) {
+            let name = signal.name();
+            host.log(
+                Level::Error,
+                &format!("Cannot send SIG{name} to worker (pid:{pid}): {error}"),
+            );
+        }
+    }
+
+    fn fail<H: Host>(&mut self, host: &mut H, error: H::Error) {
+        let status = host.failed(error);
+        self.arbiter.handle(Event::Failed { status }, now());
+    }
+
+    /// A service manager that does not listen is its own problem.
+    fn notify(&self, milestone: Milestone) {
+        let status = match milestone {
+            Milestone::Ready => "oxicorn serves",
+            _ => "",
+        };
+        if let Some(notifier) = &self.notifier {
+            let _ = notifier.send(milestone, status);
+        }
+    }
+
+    fn watchdog_interval(&self) -> Option<Duration> {
+        self.notifier.as_ref()?.watchdog_interval()
+    }
+
+    fn next_wake(&self, watchdog: Option<Duration>) -> Option<Duration> {
+        let now = now();
+        let parent = self.arbiter.has_parent().then(|| now + PARENT_CHECK);
+        [self.arbiter.deadline(now), watchdog, parent]
+            .into_iter()
+            .flatten()
+            .min()
+            // A deadline is passed only after it: waking exactly on it would spin.
+            .map(|at| at + Duration::from_millis(1))
+    }
+}
+
+/// The records of the living workers.
+#[derive(Default)]
+struct Slots {
+    open: Vec<(u32, Slot)>,
+}
+
+impl Slots {
+    fn all(&self) -> impl Iterator<Item = (u32, Slot)> + '_ {
+        self.open.iter().copied()
+    }
+
+    fn report<H: Host>(&self, host: &mut H, age: u32) {
+        let found = self.all().find(|(other, _)| *other == age);
+        let Some((slot, request)) = found.and_then(|(_, slot)| Some((slot, slot.in_flight()?)))
+        else {
+            return;
+        };
+        let age = now().saturating_sub(Duration::from_millis(request.started_ms));
+        let pid = i32::try_from(slot.pid()).unwrap_or_default();
+        log(host, &Notice::Serving { pid, request, age });
+    }
+
+    /// Says what the worker was doing when it died, and gives its record back.
+    fn bury<H: Host>(&mut self, host: &mut H, age: u32) {
+        self.report(host, age);
+        self.open.retain(|(other, slot)| {
+            if *other == age {
+                slot.release();
+            }
+            *other != age
+        });
+    }
+}
+
+fn log<H: Host>(host: &mut H, notice: &Notice) {
+    host.log(notice.level(), &notice.to_string());
+}
+
+fn now() -> Duration {
+    Duration::from_millis(monotonic_ms())
+}

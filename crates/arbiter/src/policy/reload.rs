@@ -1,0 +1,63 @@
+//! A new generation takes over, or does not. The picture is in [`crate::rollout`].
+
+use std::time::Duration;
+
+use oxicorn_sys::notify::Milestone;
+
+use super::Arbiter;
+use crate::rollout::{Before, Rollout};
+use crate::{Action, Options};
+
+impl Arbiter {
+    pub(super) fn begin_rollout(&mut self, options: Options, now: Duration) {
+        // A reload during a reload: what can be fallen back on is still what was there before the first.
+        let before = match std::mem::replace(&mut self.rollout, Rollout::Settled) {
+            Rollout::Canary(before) => before,
+            other => Before {
+                options: self.options.clone(),
+                target: self.target,
+                starting: matches!(other, Rollout::Starting),
+            },
+        };
+        self.rollout = Rollout::Canary(before);
+        self.target = options.workers;
+        self.options = options;
+        self.generation = self.generation.wrapping_add(1);
+        self.pause.reset();
+        // Nobody waits for workers of an intermediate generation that do not serve yet.
+        self.dismiss(now, |worker| !worker.is_ready());
+    }
+
+    /// Puts the old settings back; the old workers are the newest generation again.
+    pub(super) fn call_off(&mut self, now: Duration) {
+        let Rollout::Canary(before) = std::mem::replace(&mut self.rollout, Rollout::Settled) else {
+            return;
+        };
+        let failed = self.generation;
+        self.dismiss(now, |worker| worker.generation == failed);
+        for worker in &mut self.workers {
+            worker.generation = failed;
+        }
+        self.options = before.options;
+        self.target = before.target;
+        self.actions.push_back(Action::CallOffReload);
+        match before.starting {
+            true => self.rollout = Rollout::Starting,
+            false => self.notify(Milestone::Ready),
+        }
+    }
+
+    pub(super) fn advance_rollout(&mut self) {
+        let generation = self.generation;
+        let ready = self.count(|worker| worker.generation == generation && worker.is_ready());
+        if matches!(self.rollout, Rollout::Canary(_)) && ready > 0 {
+            self.rollout = Rollout::Rolling;
+            self.actions.push_back(Action::CommitReload);
+        }
+        let in_progress = matches!(self.rollout, Rollout::Starting | Rollout::Rolling);
+        if in_progress && ready >= self.target {
+            self.rollout = Rollout::Settled;
+            self.notify(Milestone::Ready);
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Keeping as many workers as wanted, and no silent ones.
+
+use std::time::Duration;
+
+use oxicorn_sys::signals::Signal;
+use oxicorn_sys::wait::Death;
+
+use super::{Arbiter, Upgrade};
+use crate::pause::YOUNG;
+use crate::rollout::Rollout;
+use crate::stop::{APP_UNUSABLE, BOOT_FAILED, Phase};
+use crate::worker::{Life, WorkerHandle};
+use crate::{Action, Notice};
+
+/// How long a worker that was sent SIGABRT may take to be gone before it is killed.
+const AFTER_ABORT: Duration = Duration::from_secs(1);
+
+impl Arbiter {
+    /// Aborts workers that are silent for longer than the timeout; kills those still here a second later, and
+    /// those that were asked to leave and have not.
+    pub(super) fn murder_workers(&mut self, now: Duration) {
+        let timeout = self.options.timeout;
+        for worker in &mut self.workers {
+            let Some(pid) = worker.pid() else { continue };
+            if worker.silent_at(timeout).is_some_and(|at| now > at) {
+                let kill_at = now + AFTER_ABORT;
+                worker.life = Life::Aborted { pid, kill_at };
+                self.actions.extend([
+                    Action::Log(Notice::Timeout(pid)),
+                    Action::ReportRequest { age: worker.age },
+                    Action::Kill(pid, Signal::Abrt),
+                ]);
+            }
+            match &mut worker.life {
+                Life::Aborted { kill_at, .. } if now >= *kill_at => *kill_at = now + AFTER_ABORT,
+                Life::Leaving { kill_at, .. } if now >= *kill_at => {
+                    *kill_at = now + AFTER_ABORT;
+                    self.actions.push_back(Action::Log(Notice::Overdue(pid)));
+                }
+                _ => continue,
+            }
+            self.actions.push_back(Action::Kill(pid, Signal::Kill));
+        }
+    }
+
+    /// Forks what is missing, dismisses what is too much, oldest first.
+    pub(super) fn manage_workers(&mut self, now: Duration) {
+        let generation = self.generation;
+        let is_new = |worker: &WorkerHandle| worker.stays() && worker.generation == generation;
+        let is_old = |worker: &WorkerHandle| worker.stays() && worker.generation != generation;
+
+        let (new, old) = (self.count(is_new), self.count(is_old));
+        let wanted = match &self.rollout {
+            // The canary, and the replacements of old workers that end meanwhile.
+            Rollout::Canary(before) if old > 0 => {
+                self.target.min(before.target).saturating_sub(old).max(1)
+            }
+            _ => self.target,
+        };
+        if self.pause.wait(now).is_none() {
+            for _ in new..wanted {
+                self.spawn_worker(now);
+            }
+        }
+        self.dismiss_oldest(now, new.saturating_sub(wanted), is_new);
+
+        let ready = self.count(|worker| is_new(worker) && worker.is_ready());
+        let needed = match self.rollout {
+            Rollout::Canary(_) => old,
+            _ => self.target.saturating_sub(ready),
+        };
+        self.dismiss_oldest(now, old.saturating_sub(needed), is_old);
+    }
+
+    pub(super) fn spawn_worker(&mut self, now: Duration) {
+        self.last_age = self.last_age.wrapping_add(1);
+        let age = self.last_age;
+        self.workers.push(WorkerHandle {
+            age,
+            generation: self.generation,
+            born: now,
+            last_beat: None,
+            life: Life::Forking,
+        });
+        self.actions.push_back(Action::Spawn { age });
+    }
+
+    pub(super) fn reap_worker(&mut self, pid: i32, death: Death, now: Duration) {
+        let Some(at) = self
+            .workers
+            .iter()
+            .position(|worker| worker.pid() == Some(pid))
+        else {
+            return self.reap_other(pid);
+        };
+        let worker = self.workers.remove(at);
+        let boot_failure = matches!(death, Death::Code(BOOT_FAILED | APP_UNUSABLE));
+        if death != Death::Code(0) {
+            self.log(Notice::Exited(pid, death));
+        }
+        self.actions.push_back(Action::Bury {
+            age: worker.age,
+            boot_failure,
+        });
+        if !matches!(self.phase, Phase::Running) || matches!(worker.life, Life::Leaving { .. }) {
+            return;
+        }
+        let canary = worker.generation == self.generation && !worker.is_ready();
+        if canary && matches!(self.rollout, Rollout::Canary(_)) && self.serving() > 0 {
+            self.log(Notice::ReloadCalledOff { pid, death });
+            self.call_off(now);
+        } else if let (true, Death::Code(status)) = (boot_failure, death) {
+            self.fail_boot(status, now);
+        } else {
+            let lived = now.saturating_sub(worker.born) >= YOUNG || death == Death::Code(0);
+            match worker.life {
+                Life::Ready(_) if lived => self.pause.reset(),
+                Life::Aborted { .. } => {}
+                _ => self.note_early_death(now),
+            }
+        }
+    }
+
+    pub(super) fn reap_other(&mut self, pid: i32) {
+        if self.upgrade == Upgrade::Child(pid) {
+            self.upgrade = Upgrade::Alone;
+            self.log(Notice::ReexecEnded(pid));
+        } else {
+            self.log(Notice::Adopted(pid));
+        }
+    }
+
+    /// A worker could not load the application. While the server has never been up, or when nobody serves any
+    /// more, that is the end; otherwise somebody is in the middle of a deployment, and the rest serves on.
+    pub(super) fn fail_boot(&mut self, status: i32, now: Duration) {
+        let serving = self.serving();
+        if matches!(self.rollout, Rollout::Starting) || serving == 0 {
+            return self.stop(Signal::Term, status, now);
+        }
+        self.log(Notice::BootFailed { serving });
+        self.note_early_death(now);
+    }
+
+    pub(super) fn note_early_death(&mut self, now: Duration) {
+        if let Some((deaths, pause)) = self.pause.died_young(now) {
+            self.log(Notice::Respawning { deaths, pause });
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! Processes under a fake clock: every order of signals, deaths and silences, without a process.
+
+mod crashes;
+mod reload;
+mod shutdown;
+mod sim;
+mod timeouts;
+mod upgrade;
+mod workers;

@@ -1,0 +1,212 @@
+//! A world for the policy: forks always succeed, workers do what the test says, time passes on demand.
+
+use std::time::Duration;
+
+use oxicorn_sys::notify::Milestone;
+use oxicorn_sys::signals::Signal;
+use oxicorn_sys::wait::Death;
+
+use crate::{Action, Arbiter, Event, Notice, Options};
+
+/// The pid of worker number `age`.
+pub fn pid(age: u32) -> i32 {
+    1000 + age as i32
+}
+
+pub struct Sim {
+    pub arbiter: Arbiter,
+    pub options: Options,
+    now: Duration,
+    /// Everything that was done since it was last looked at, without log lines.
+    actions: Vec<Action>,
+    notices: Vec<Notice>,
+    milestones: Vec<Milestone>,
+}
+
+impl Sim {
+    /// Started, with `workers` booting.
+    pub fn booting(workers: usize) -> Sim {
+        Sim::new(workers, false)
+    }
+
+    /// Started and serving, nothing recorded yet.
+    pub fn with_workers(workers: usize) -> Sim {
+        let mut sim = Sim::booting(workers);
+        sim.all_ready();
+        sim.forget();
+        sim
+    }
+
+    pub fn new(workers: usize, has_parent: bool) -> Sim {
+        let options = Options {
+            workers,
+            timeout: Duration::from_secs(30),
+            graceful_timeout: Duration::from_secs(20),
+            daemon: false,
+        };
+        let mut sim = Sim {
+            arbiter: Arbiter::new(options.clone(), has_parent),
+            options,
+            now: Duration::from_secs(1_000_000),
+            actions: Vec::new(),
+            notices: Vec::new(),
+            milestones: Vec::new(),
+        };
+        sim.event(Event::Start);
+        sim
+    }
+
+    pub fn event(&mut self, event: Event) {
+        self.arbiter.handle(event, self.now);
+        self.settle();
+    }
+
+    /// Carries out what the policy wants, as the driver would.
+    fn settle(&mut self) {
+        while let Some(action) = self.arbiter.poll_action() {
+            match &action {
+                Action::Spawn { age } => {
+                    let event = Event::Spawned {
+                        age: *age,
+                        pid: pid(*age),
+                    };
+                    self.arbiter.handle(event, self.now);
+                }
+                Action::Log(notice) => {
+                    self.notices.push(notice.clone());
+                    continue;
+                }
+                Action::Notify(milestone) => {
+                    self.milestones.push(*milestone);
+                    continue;
+                }
+                _ => {}
+            }
+            self.actions.push(action);
+        }
+    }
+
+    pub fn signal(&mut self, signal: Signal) {
+        self.event(Event::Signal(signal));
+    }
+
+    pub fn ready(&mut self, age: u32) {
+        self.seen(age, None, true);
+    }
+
+    /// A heartbeat, now.
+    pub fn beat(&mut self, age: u32) {
+        self.seen(age, Some(self.now), true);
+    }
+
+    fn seen(&mut self, age: u32, beat: Option<Duration>, ready: bool) {
+        self.event(Event::Seen { age, beat, ready });
+        self.event(Event::Tick);
+    }
+
+    pub fn all_ready(&mut self) {
+        for age in self.ages() {
+            self.ready(age);
+        }
+    }
+
+    pub fn exits(&mut self, age: u32, code: i32) {
+        self.dies(age, Death::Code(code));
+    }
+
+    pub fn killed(&mut self, age: u32, signal: Signal) {
+        self.dies(age, Death::Signal(signal.number()));
+    }
+
+    fn dies(&mut self, age: u32, death: Death) {
+        self.event(Event::Exited {
+            pid: pid(age),
+            death,
+        });
+    }
+
+    /// The answer to a SIGHUP: settings with this many workers.
+    pub fn reloaded(&mut self, workers: usize) {
+        let options = Options {
+            workers,
+            ..self.options.clone()
+        };
+        self.event(Event::Reloaded(options));
+    }
+
+    /// SIGHUP with usable settings.
+    pub fn hup(&mut self, workers: usize) {
+        self.signal(Signal::Hup);
+        self.reloaded(workers);
+    }
+
+    pub fn advance(&mut self, seconds: f64) {
+        self.now += Duration::from_secs_f64(seconds);
+        self.event(Event::Tick);
+    }
+
+    /// Seconds until the policy wants to be called.
+    pub fn due_in(&self) -> Option<f64> {
+        let at = self.arbiter.deadline(self.now)?;
+        Some(at.saturating_sub(self.now).as_secs_f64())
+    }
+
+    /// Workers that have not ended.
+    pub fn ages(&self) -> Vec<u32> {
+        self.arbiter.workers().map(|worker| worker.age).collect()
+    }
+
+    /// What was done since the last look.
+    pub fn actions(&mut self) -> Vec<Action> {
+        std::mem::take(&mut self.actions)
+    }
+
+    /// Forks since the last look, forgetting everything else.
+    pub fn spawned(&mut self) -> Vec<u32> {
+        self.actions()
+            .iter()
+            .filter_map(|action| match action {
+                Action::Spawn { age } => Some(*age),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// Log lines since the last look.
+    pub fn log(&mut self) -> Vec<String> {
+        let notices = std::mem::take(&mut self.notices);
+        notices.iter().map(Notice::to_string).collect()
+    }
+
+    pub fn milestones(&mut self) -> Vec<Milestone> {
+        std::mem::take(&mut self.milestones)
+    }
+
+    pub fn forget(&mut self) {
+        self.actions.clear();
+        self.notices.clear();
+        self.milestones.clear();
+    }
+}
+
+/// Shorthands that read like the log.
+pub fn spawn(age: u32) -> Action {
+    Action::Spawn { age }
+}
+
+pub fn kill(age: u32, signal: Signal) -> Action {
+    Action::Kill(pid(age), signal)
+}
+
+pub fn bury(age: u32) -> Action {
+    Action::Bury {
+        age,
+        boot_failure: false,
+    }
+}
+
+pub fn exit(status: i32) -> Action {
+    Action::Exit(crate::Outcome { status })
+}
+
+pub const CLOSE: Action = Action::CloseListeners { shared: false };

@@ -1,0 +1,87 @@
+//! The arbiter's view of one worker.
+
+use std::time::Duration;
+
+use oxicorn_sys::signals::Signal;
+
+/// A worker as the arbiter knows it. The process itself is elsewhere.
+#[derive(Clone, Debug)]
+pub struct WorkerHandle {
+    /// Number in the order of forks; identifies the worker for as long as the arbiter runs.
+    pub age: u32,
+    /// Workers of one generation run with the same settings and code.
+    pub generation: u32,
+    /// When it was forked.
+    pub born: Duration,
+    /// Last heartbeat. No timeout applies before the first: loading an application takes what it takes.
+    pub last_beat: Option<Duration>,
+    /// How far it is.
+    pub life: Life,
+}
+
+/// The stages of a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Life {
+    /// The fork was ordered, there is no process yet.
+    Forking,
+    /// Loading the application.
+    Booting(i32),
+    /// Serving.
+    Ready(i32),
+    /// Silent for too long and sent SIGABRT.
+    Aborted {
+        /// Its process.
+        pid: i32,
+        /// Then it is killed.
+        kill_at: Duration,
+    },
+    /// Asked to leave.
+    Leaving {
+        /// Its process.
+        pid: i32,
+        /// Then it is killed.
+        kill_at: Duration,
+    },
+}
+
+impl WorkerHandle {
+    /// Its process, once there is one.
+    pub fn pid(&self) -> Option<i32> {
+        match self.life {
+            Life::Forking => None,
+            Life::Booting(pid)
+            | Life::Ready(pid)
+            | Life::Aborted { pid, .. }
+            | Life::Leaving { pid, .. } => Some(pid),
+        }
+    }
+
+    /// It serves requests.
+    pub fn is_ready(&self) -> bool {
+        matches!(self.life, Life::Ready(_))
+    }
+
+    /// It serves or is going to, so it needs no replacement.
+    pub fn stays(&self) -> bool {
+        matches!(self.life, Life::Forking | Life::Booting(_) | Life::Ready(_))
+    }
+
+    /// When its heartbeat becomes overdue.
+    pub fn silent_at(&self, timeout: Duration) -> Option<Duration> {
+        let overdue = matches!(self.life, Life::Aborted { .. }) || timeout.is_zero();
+        self.last_beat
+            .filter(|_| !overdue)
+            .map(|beat| beat + timeout)
+    }
+
+    /// Makes it leave until `kill_at`; gives the signal to send, none if it was told before.
+    pub fn leave(&mut self, kill_at: Duration) -> Option<(i32, Signal)> {
+        match self.life {
+            Life::Booting(pid) | Life::Ready(pid) => {
+                self.life = Life::Leaving { pid, kill_at };
+                Some((pid, Signal::Term))
+            }
+            Life::Forking | Life::Aborted { .. } | Life::Leaving { .. } => None,
+        }
+    }
+}
