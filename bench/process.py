@@ -1,0 +1,164 @@
+"""A server under measurement: its processes, what they use, and their certain end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from install import FLASK_FOLDER
+from peers import APPS, HOST
+
+READY_SECONDS = 15.0
+STOP_SECONDS = 3.0
+TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
+
+
+class ServerFailed(Exception):
+    """The server did not start, or did not live through its round."""
+
+
+@dataclass(frozen=True)
+class Usage:
+    """CPU seconds of a process tree since its start, and what its worker took at most."""
+
+    user: float
+    system: float
+    pids: frozenset[int]
+    worker_peak_rss_kib: int
+
+
+class RunningServer:
+    """Context manager: started in a session of its own, pinned to one core, gone at the end."""
+
+    def __init__(self, command: list[str], port: int, core: int) -> None:
+        self.command = command
+        self.port = port
+        self._core = core
+        self._log = tempfile.TemporaryFile()
+
+    def __enter__(self) -> RunningServer:
+        self._process = subprocess.Popen(
+            self.command,
+            cwd=APPS,
+            env=_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=self._log,
+            start_new_session=True,
+            # Before exec, so that a server that counts cores sees the one it has.
+            preexec_fn=lambda: os.sched_setaffinity(0, {self._core}),
+        )
+        try:
+            self._wait_until_it_listens()
+        except BaseException:
+            self._stop()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._stop()
+
+    def usage(self) -> Usage:
+        """Sum over the tree; children that were reaped count with their parent."""
+        user = system = 0
+        busiest, most_ticks = self._process.pid, -1
+        pids = _tree(self._process.pid)
+        for pid in pids:
+            fields = _stat(pid)
+            if fields is None:
+                continue
+            # proc_pid_stat(5): utime stime cutime cstime.
+            utime, stime, cutime, cstime = (int(field) for field in fields[11:15])
+            user += utime + cutime
+            system += stime + cstime
+            if utime + stime > most_ticks:
+                busiest, most_ticks = pid, utime + stime
+        return Usage(
+            user / TICKS_A_SECOND, system / TICKS_A_SECOND, frozenset(pids), _peak_rss_kib(busiest)
+        )
+
+    def last_words(self) -> str:
+        """The end of what the server wrote, on one line."""
+        self._log.seek(0)
+        lines = self._log.read().decode(errors="replace").strip().splitlines()
+        return " | ".join(line.strip() for line in lines[-4:])
+
+    def _wait_until_it_listens(self) -> None:
+        deadline = time.monotonic() + READY_SECONDS
+        while time.monotonic() < deadline:
+            if self._has_exited():
+                raise ServerFailed(f"exited at start: {self.last_words()}")
+            with socket.socket() as probe:
+                if probe.connect_ex((HOST, self.port)) == 0:
+                    return
+            time.sleep(0.02)
+        raise ServerFailed(f"not listening after {READY_SECONDS:.0f} s: {self.last_words()}")
+
+    def _has_exited(self) -> bool:
+        # Not reaped here: while the leader is a zombie nobody else can get its group's number.
+        options = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        return os.waitid(os.P_PID, self._process.pid, options) is not None
+
+    def _stop(self) -> None:
+        """Ask the leader, then end whatever is left of the group."""
+        deadline = time.monotonic() + STOP_SECONDS
+        os.kill(self._process.pid, signal.SIGTERM)
+        while time.monotonic() < deadline and not self._has_exited():
+            time.sleep(0.01)
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self._log.close()
+
+
+def free_port() -> int:
+    """A port nobody listens on at the moment."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def _environment() -> dict[str, str]:
+    """The same for all servers; nobody's own variables (GUNICORN_CMD_ARGS, ...) leak in."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    return {**kept, "LANG": "C.UTF-8", "PYTHONPATH": f"{APPS}:{FLASK_FOLDER}"}
+
+
+def _tree(root: int) -> list[int]:
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal() and (fields := _stat(int(entry.name))):
+            children.setdefault(int(fields[1]), []).append(int(entry.name))
+    found = [root]
+    for pid in found:
+        found.extend(children.get(pid, ()))
+    return found
+
+
+def _stat(pid: int) -> list[str] | None:
+    """The fields behind the command name (which may hold blanks); None if the process is gone."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+    except OSError:
+        return None
+    return text.rpartition(")")[2].split()
+
+
+def _peak_rss_kib(pid: int) -> int:
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0
+    values = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:")]
+    return int(values[0]) if values else 0

@@ -1,0 +1,51 @@
+"""What oxicorn promises about these figures, held against what was measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from peers import FLOOR, OXICORN
+from results import Results
+
+# CPU a request of the hello workload, as a share of the other server's.
+HELLO_CPU = {"bjoern": 0.75, "freastal": 0.9, "granian": 0.45, "gunicorn": 0.035, FLOOR: 1.3}
+# CPU a request of every workload, as a share of the cheapest correct peer's.
+BEST_PEER_CPU = 1.0
+# Peak memory of the worker in the hello workload, as a share of Gunicorn's.
+GUNICORN_RSS = 1.0
+
+
+@dataclass(frozen=True)
+class Target:
+    """One promise and how it stands."""
+
+    text: str
+    measured: float
+    limit: float
+
+    @property
+    def met(self) -> bool:
+        return self.measured <= self.limit
+
+
+def targets(results: Results) -> list[Target]:
+    """Every promise that these results can be held against."""
+    found = [
+        _share(results, "hello", "cpu_us", other, limit, f"hello: CPU of {other}")
+        for other, limit in HELLO_CPU.items()
+    ]
+    for workload in results.workloads:
+        if best := results.best_peer(workload.name):
+            text = f"{workload.name}: CPU of the best peer, {best}"
+            found.append(_share(results, workload.name, "cpu_us", best, BEST_PEER_CPU, text))
+    text = "hello: peak memory of gunicorn"
+    found.append(_share(results, "hello", "worker_peak_rss_mib", "gunicorn", GUNICORN_RSS, text))
+    return [target for target in found if target is not None]
+
+
+def _share(
+    results: Results, workload: str, figure: str, other: str, limit: float, text: str
+) -> Target | None:
+    ours = results.figure(workload, OXICORN, figure)
+    theirs = results.figure(workload, other, figure)
+    return Target(text, ours / theirs, limit) if ours and theirs else None
