@@ -1,1 +1,30 @@
-//! oxicorn's worker crate.
+//! The loop of a worker: accept, receive, parse, call the application, answer.
+//!
+//! Knows HTTP (through `oxicorn-http`) and the system (through `oxicorn-sys`). Does not know Python:
+//! whoever runs requests is an [`Application`]. Does not know the arbiter: it writes what it does
+//! on the scoreboard, and leaves when it is told to.
+//!
+//! A slow client costs memory that is bounded (see [`memory`]) and nothing else: a request reaches the
+//! application when it is whole, and what the application answers leaves as fast as it is made.
+#![forbid(unsafe_code)]
+
+mod accept;
+mod application;
+pub mod clock;
+mod connection;
+mod cycle;
+mod deadlines;
+mod drain;
+mod engine;
+mod exchange;
+pub mod memory;
+mod options;
+mod output;
+mod upload;
+
+pub use application::{Application, Body, Request};
+pub use connection::Peer;
+pub use engine::Engine;
+pub use exchange::{Exchange, Gone};
+pub use options::Options;
+pub use output::SharedBytes;

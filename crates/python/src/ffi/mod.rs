@@ -1,4 +1,33 @@
 //! The only unsafe code of the Python border: calls of CPython's C API for which PyO3 has no
 //! safe equal, or for which a measurement asked.
 
+use std::os::fd::BorrowedFd;
+
+use pyo3::prelude::*;
+
 pub mod fork;
+pub mod function;
+pub mod text;
+
+pub use function::{Function, call_two};
+pub use text::{PinnedBytes, latin1, one_byte_text};
+
+/// Lends a descriptor that Python owns for one call; `None` for a negative one.
+pub fn with_descriptor<R>(
+    descriptor: i32,
+    act: impl FnOnce(BorrowedFd<'_>) -> Option<R>,
+) -> Option<R> {
+    if descriptor < 0 {
+        return None;
+    }
+    // SAFETY: it is not -1, and the borrow ends with `act`. Whether it is open is Python's word; if it
+    // is not, the system calls made with it fail with EBADF and nothing else happens.
+    act(unsafe { BorrowedFd::borrow_raw(descriptor) })
+}
+
+/// How many references to an object there are, ours included.
+#[inline]
+pub fn references<T>(object: &Py<T>, _attached: Python<'_>) -> isize {
+    // SAFETY: the reference that we hold keeps the object alive while its count is read.
+    unsafe { pyo3::ffi::Py_REFCNT(object.as_ptr()) }
+}

@@ -1,0 +1,63 @@
+//! From the configuration to what each crate wants to know of it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use oxicorn_config::{Config, HeaderMap, ProxyProtocol};
+use oxicorn_http::trust::{BadNetwork, Networks};
+use oxicorn_http::{Settings, proxy};
+use rustix::process::{Resource, getrlimit};
+
+/// Descriptors that are left for the application.
+const SPARE_DESCRIPTORS: u64 = 64;
+
+/// The engine's options. `max_requests` includes the worker's jitter.
+pub fn worker(config: &Config, max_requests: Option<u64>) -> Result<oxicorn_worker::Options, BadNetwork> {
+    Ok(oxicorn_worker::Options {
+        http: http(config),
+        keepalive: Duration::from_secs(config.keepalive),
+        graceful_timeout: Duration::from_secs(config.graceful_timeout),
+        max_requests,
+        connections: connections(),
+        has_siblings: config.workers > 1,
+        proxy_protocol: match config.proxy_protocol {
+            ProxyProtocol::Off => proxy::Mode::Off,
+            ProxyProtocol::Auto => proxy::Mode::Auto,
+            ProxyProtocol::V1 => proxy::Mode::V1,
+            ProxyProtocol::V2 => proxy::Mode::V2,
+        },
+        proxy_allow: Networks::parse(&config.proxy_allow_ips)?,
+        forwarded_allow: Networks::parse(&config.forwarded_allow_ips)?,
+        upload_directory: config
+            .tmp_upload_dir
+            .as_ref()
+            .map_or_else(std::env::temp_dir, PathBuf::from),
+    })
+}
+
+fn http(config: &Config) -> oxicorn_http::Options {
+    oxicorn_http::Options::new(&Settings {
+        limit_request_line: config.limit_request_line,
+        limit_request_fields: config.limit_request_fields,
+        limit_request_field_size: config.limit_request_field_size,
+        permit_obsolete_folding: config.permit_obsolete_folding,
+        strip_header_spaces: config.strip_header_spaces,
+        permit_unconventional_http_method: config.permit_unconventional_http_method,
+        permit_unconventional_http_version: config.permit_unconventional_http_version,
+        casefold_http_method: config.casefold_http_method,
+        header_map: match config.header_map {
+            HeaderMap::Drop => oxicorn_http::HeaderMap::Drop,
+            HeaderMap::Refuse => oxicorn_http::HeaderMap::Refuse,
+            HeaderMap::Dangerous => oxicorn_http::HeaderMap::Dangerous,
+        },
+        forwarder_headers: config.forwarder_headers.clone(),
+        secure_scheme_headers: config.secure_scheme_headers.clone(),
+    })
+}
+
+/// As many connections as the process has descriptors for, less some for the application.
+fn connections() -> usize {
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let most = limit.saturating_sub(SPARE_DESCRIPTORS.min(limit / 2));
+    usize::try_from(most).unwrap_or(usize::MAX)
+}

@@ -1,0 +1,74 @@
+//! What is kept with a connection from request to request: the peer as Python sees it.
+
+use std::os::fd::{AsFd, AsRawFd, IntoRawFd, OwnedFd};
+use std::sync::{Arc, Weak};
+
+use oxicorn_worker::Peer;
+use pyo3::exceptions::PyOSError;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::PyString;
+
+/// A connection's values for the environ.
+pub struct Client {
+    pub remote_addr: Py<PyString>,
+    /// Absent on unix sockets.
+    pub remote_port: Option<Py<PyString>>,
+    pub socket: Py<ClientSocket>,
+}
+
+impl Client {
+    /// Of the peer itself, or of the client that its PROXY header named.
+    pub fn new(py: Python<'_>, peer: &Peer, socket: &Arc<OwnedFd>) -> PyResult<Client> {
+        let source = match &peer.proxy {
+            Some(proxy) => Some(proxy.source),
+            None => peer.address,
+        };
+        let (address, port) = match source {
+            Some(address) => {
+                let ip = address.ip().to_canonical().to_string();
+                (PyString::new(py, &ip), Some(PyString::new(py, &address.port().to_string())))
+            }
+            None => (PyString::new(py, ""), None),
+        };
+        let socket = ClientSocket { descriptor: Arc::downgrade(socket), opened: PyOnceLock::new() };
+        Ok(Client {
+            remote_addr: address.unbind(),
+            remote_port: port.map(Bound::unbind),
+            socket: Py::new(py, socket)?,
+        })
+    }
+}
+
+/// `environ["gunicorn.socket"]`: the client's socket, made a real `socket.socket` (of a duplicate
+/// descriptor) only when an application asks for something of it.
+#[pyclass(frozen, name = "socket", module = "oxicorn")]
+pub struct ClientSocket {
+    descriptor: Weak<OwnedFd>,
+    opened: PyOnceLock<Py<PyAny>>,
+}
+
+#[pymethods]
+impl ClientSocket {
+    fn fileno(&self) -> i32 {
+        self.descriptor.upgrade().map_or(-1, |descriptor| descriptor.as_raw_fd())
+    }
+
+    fn __getattr__(&self, py: Python<'_>, name: Bound<'_, PyString>) -> PyResult<Py<PyAny>> {
+        let socket = self.opened.get_or_try_init(py, || self.open(py))?;
+        socket.getattr(py, name)
+    }
+}
+
+impl ClientSocket {
+    fn open(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let descriptor = self
+            .descriptor
+            .upgrade()
+            .ok_or_else(|| PyOSError::new_err("the connection of this request is closed"))?;
+        let duplicate = descriptor.as_fd().try_clone_to_owned()?;
+        let keywords = pyo3::types::PyDict::new(py);
+        keywords.set_item("fileno", duplicate.into_raw_fd())?;
+        Ok(py.import("socket")?.getattr("socket")?.call((), Some(&keywords))?.unbind())
+    }
+}

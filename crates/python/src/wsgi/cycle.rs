@@ -1,0 +1,168 @@
+//! One request's answer as Python holds it: `start_response`, `write` and `wsgi.early_hints` are
+//! functions bound to a [`Cycle`].
+//!
+//! A worker makes the functions once and uses them for request after request, as long as the
+//! application does not keep them. If it does, they stay bound to a cycle that is over, and calling
+//! them raises.
+
+use std::sync::{Mutex, MutexGuard};
+
+use oxicorn_http::Version;
+use oxicorn_http::response::Fields;
+use oxicorn_worker::Exchange;
+use pyo3::exceptions::{PyAssertionError, PyRuntimeError};
+use pyo3::prelude::*;
+use pyo3::types::PyList;
+
+use super::client::Client;
+use super::start_response::{EarlyHints, StartResponse, Write};
+use crate::ffi::{Function, references};
+
+/// What the functions of one request share.
+#[pyclass(frozen)]
+pub struct Cycle {
+    answer: Mutex<Answer>,
+}
+
+/// The answer as far as it has come.
+#[derive(Default)]
+pub struct Answer {
+    /// `None` when no request is being answered.
+    pub exchange: Option<Exchange<Client>>,
+    /// What `start_response` was called with; `None` before.
+    pub given: Option<Given>,
+    /// Status line without the version; kept for its memory.
+    pub status: Vec<u8>,
+    /// Fields given to `start_response`; kept for their memory.
+    pub fields: Fields,
+    /// Protocol version of the request.
+    pub version: Version,
+    /// `start_response` shall keep the header list for hooks.
+    pub keep_headers: bool,
+    /// The function that `start_response` returns.
+    write: Option<Py<PyAny>>,
+}
+
+/// An accepted call of `start_response`.
+pub struct Given {
+    /// Status code.
+    pub code: u16,
+    /// The header list, if a hook wants it.
+    pub headers: Option<Py<PyList>>,
+}
+
+impl Cycle {
+    /// The answer, for as long as no Python code runs.
+    pub fn answer(&self) -> PyResult<MutexGuard<'_, Answer>> {
+        // Never waits: the lock is only held between two calls into Python, so whoever holds it
+        // would be a caller further up in this very thread.
+        self.answer.try_lock().map_err(|_| PyRuntimeError::new_err("the response is in use"))
+    }
+}
+
+impl Answer {
+    /// The exchange of the request that is being answered.
+    pub fn exchange(&mut self) -> PyResult<&mut Exchange<Client>> {
+        self.exchange.as_mut().ok_or_else(|| PyRuntimeError::new_err("the request is over"))
+    }
+
+    /// Writes the head unless it is written.
+    #[inline]
+    pub fn start(&mut self) -> PyResult<&mut Exchange<Client>> {
+        let Some(exchange) = &mut self.exchange else {
+            return Err(PyRuntimeError::new_err("the request is over"));
+        };
+        if !exchange.is_started() {
+            let Some(given) = &self.given else {
+                return Err(PyAssertionError::new_err(
+                    "the application returned a body without calling start_response",
+                ));
+            };
+            exchange.start(&self.status, given.code, &self.fields);
+        }
+        Ok(exchange)
+    }
+
+    /// The function that `start_response` returns.
+    pub fn write_function(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.write.as_ref().map(|write| write.clone_ref(py))
+    }
+}
+
+/// A cycle with its functions.
+pub struct Kit {
+    cycle: Py<Cycle>,
+    start_response: Py<PyAny>,
+    early_hints: Py<PyAny>,
+    /// References to `early_hints` outside of any request's environ.
+    early_hints_kept: isize,
+}
+
+/// The kit, and its three functions' references to the cycle.
+const CYCLE_KEPT: isize = 4;
+
+impl Kit {
+    /// Makes the functions. `bases` is the number of base environs that will refer to them.
+    pub fn new(py: Python<'_>, bases: usize) -> PyResult<Kit> {
+        let cycle = Bound::new(py, Cycle { answer: Mutex::new(Answer::default()) })?;
+        let start_response = Function::bind::<StartResponse>(cycle.as_any())?.unbind();
+        let early_hints = Function::bind::<EarlyHints>(cycle.as_any())?.unbind();
+        let write = Function::bind::<Write>(cycle.as_any())?.unbind();
+        cycle.get().answer()?.write = Some(write);
+        let early_hints_kept = isize::try_from(bases).unwrap_or(isize::MAX).saturating_add(1);
+        Ok(Kit { cycle: cycle.unbind(), start_response, early_hints, early_hints_kept })
+    }
+
+    /// The cycle itself.
+    #[inline]
+    pub fn cycle(&self) -> &Cycle {
+        self.cycle.get()
+    }
+
+    /// The function for the application.
+    #[inline]
+    pub fn start_response<'py>(&self, py: Python<'py>) -> &Bound<'py, PyAny> {
+        self.start_response.bind(py)
+    }
+
+    /// The function for environs.
+    pub fn early_hints<'py>(&self, py: Python<'py>) -> &Bound<'py, PyAny> {
+        self.early_hints.bind(py)
+    }
+
+    /// A new answer begins.
+    #[inline]
+    pub fn begin(&self, exchange: Exchange<Client>, version: Version) -> PyResult<()> {
+        let mut answer = self.cycle().answer()?;
+        answer.given = None;
+        answer.version = version;
+        answer.exchange = Some(exchange);
+        Ok(())
+    }
+
+    /// The answer is over.
+    #[inline]
+    pub fn end(&self) -> PyResult<Option<Exchange<Client>>> {
+        Ok(self.cycle().answer()?.exchange.take())
+    }
+
+    /// The application kept nothing that belongs to the request.
+    #[inline]
+    pub fn is_free(&self, py: Python<'_>) -> bool {
+        references(&self.start_response, py) == 1
+            && references(&self.early_hints, py) == self.early_hints_kept
+            && references(&self.cycle, py) == CYCLE_KEPT
+            && self.cycle().answer().is_ok_and(|answer| {
+                answer.write.as_ref().is_some_and(|write| references(write, py) == 1)
+            })
+    }
+}
+
+impl Drop for Kit {
+    fn drop(&mut self) {
+        // The answer holds the function and the function holds the cycle.
+        if let Ok(mut answer) = self.cycle().answer() {
+            answer.write = None;
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! `pre_request` and `post_request`.
+
+use oxicorn_worker::{Exchange, Peer, Request};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList};
+
+use super::client::Client;
+use super::cycle::Kit;
+use crate::ffi::latin1;
+
+/// The request hooks of a configuration that has any. Requests of one that has none pay nothing.
+pub struct Hooks<'py> {
+    worker: Bound<'py, PyAny>,
+    cfg: Bound<'py, PyAny>,
+    pre_request: Bound<'py, PyAny>,
+    post_request: Bound<'py, PyAny>,
+    /// `oxicorn.http.message`: what the hooks are handed.
+    message: Bound<'py, PyModule>,
+    current: std::cell::RefCell<Option<Bound<'py, PyAny>>>,
+}
+
+impl<'py> Hooks<'py> {
+    /// The hooks of the worker's configuration, if they differ from those that do nothing.
+    pub fn of(worker: &Bound<'py, PyAny>) -> PyResult<Option<Hooks<'py>>> {
+        let message = worker.py().import("oxicorn.http.message")?;
+        if !message.getattr("has_request_hooks")?.call1((worker,))?.is_truthy()? {
+            return Ok(None);
+        }
+        let cfg = worker.getattr("cfg")?;
+        Ok(Some(Hooks {
+            worker: worker.clone(),
+            pre_request: cfg.getattr("pre_request")?,
+            post_request: cfg.getattr("post_request")?,
+            cfg,
+            message,
+            current: std::cell::RefCell::new(None),
+        }))
+    }
+
+    /// Calls `pre_request(worker, req)`; what it raises becomes a 500.
+    pub fn before_request(&self, request: &Request<'_>, peer: &Peer) -> PyResult<()> {
+        let req = self.request_object(request, peer)?;
+        self.current.replace(Some(req.clone()));
+        self.pre_request.call1((&self.worker, req))?;
+        Ok(())
+    }
+
+    /// Calls `post_request(worker, req, environ, resp)`; what it raises is logged.
+    pub fn after_request(
+        &self,
+        request: &Request<'_>,
+        exchange: &Exchange<Client>,
+        environ: Option<&Bound<'py, PyDict>>,
+        kit: &Kit,
+    ) {
+        let Some(req) = self.current.take() else { return };
+        if let Err(error) = self.call_post_request(request, req, exchange, environ, kit) {
+            error.print(self.worker.py());
+        }
+    }
+
+    fn call_post_request(
+        &self,
+        request: &Request<'_>,
+        req: Bound<'py, PyAny>,
+        exchange: &Exchange<Client>,
+        environ: Option<&Bound<'py, PyDict>>,
+        kit: &Kit,
+    ) -> PyResult<()> {
+        let py = self.worker.py();
+        let answer = kit.cycle().answer()?;
+        let status = latin1(py, &answer.status)?;
+        let headers = match answer.given.as_ref().and_then(|given| given.headers.as_ref()) {
+            Some(headers) => headers.bind(py).clone(),
+            None => PyList::empty(py),
+        };
+        drop(answer);
+        let is_head = request.head.method(request.bytes) == b"HEAD";
+        let resp = match environ {
+            Some(_) => self.message.getattr("Response")?.call1((
+                &req,
+                status,
+                exchange.status(),
+                headers,
+                exchange.body_sent(),
+                exchange.is_started(),
+                is_head,
+            ))?,
+            None => py.None().into_bound(py),
+        };
+        let environ = environ.cloned().unwrap_or_else(|| PyDict::new(py));
+        self.message
+            .getattr("call_post_request")?
+            .call1((&self.post_request, &self.worker, req, environ, resp))?;
+        Ok(())
+    }
+
+    fn request_object(&self, request: &Request<'_>, peer: &Peer) -> PyResult<Bound<'py, PyAny>> {
+        let py = self.worker.py();
+        let Request { head, bytes, .. } = request;
+        let headers = PyList::empty(py);
+        for field in &head.fields {
+            let name = head.name(bytes, field).to_ascii_uppercase();
+            headers.append((latin1(py, &name)?, latin1(py, head.value(bytes, field))?))?;
+        }
+        let keywords = PyDict::new(py);
+        keywords.set_item("cfg", &self.cfg)?;
+        keywords.set_item("method", latin1(py, head.method(bytes))?)?;
+        keywords.set_item("uri", latin1(py, head.target(bytes))?)?;
+        keywords.set_item("path", latin1(py, head.path(bytes))?)?;
+        keywords.set_item("query", latin1(py, head.query(bytes))?)?;
+        keywords.set_item("version", (head.version.major, head.version.minor))?;
+        keywords.set_item("headers", headers)?;
+        keywords.set_item("scheme", if head.scheme == oxicorn_http::Scheme::Https { "https" } else { "http" })?;
+        let address = peer.address.map(|address| (address.ip().to_canonical().to_string(), address.port()));
+        keywords.set_item("peer_addr", address)?;
+        keywords.set_item("req_number", request.number)?;
+        keywords.set_item("keep_alive", head.keep_alive)?;
+        self.message.getattr("Request")?.call((), Some(&keywords))
+    }
+}

@@ -1,0 +1,25 @@
+//! WSGI (PEP 3333): requests become an environ and a call, what the application gives back
+//! becomes a response.
+
+mod client;
+mod cycle;
+mod environ;
+mod file_wrapper;
+mod hooks;
+mod input;
+mod names;
+mod respond;
+mod start_response;
+
+pub use environ::{Common, Listener};
+pub use respond::Wsgi;
+
+use pyo3::prelude::*;
+
+/// Adds the classes that applications meet.
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<input::Input>()?;
+    module.add_class::<file_wrapper::FileWrapper>()?;
+    module.add_class::<client::ClientSocket>()?;
+    Ok(())
+}

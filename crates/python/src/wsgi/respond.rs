@@ -1,0 +1,315 @@
+//! From a request to the application, and from what it returns to the response.
+
+use std::io;
+
+use oxicorn_http::{Refused, SERVER_ERROR, error_page};
+use oxicorn_worker::{Application, Exchange, Gone, Peer, Request};
+use pyo3::exceptions::{PyAssertionError, PySystemExit};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
+
+use super::client::Client;
+use super::cycle::Kit;
+use super::environ::{Common, Environs, Listener, Unfit};
+use super::file_wrapper::FileWrapper;
+use super::hooks::Hooks;
+use super::start_response::not_bytes;
+use crate::ffi::{PinnedBytes, call_two};
+
+/// From this size on, a body's bytes are sent from where they are.
+const WORTH_PINNING: usize = 16 * 1024;
+
+/// A WSGI application, and what it takes to call it.
+pub struct Wsgi<'py> {
+    py: Python<'py>,
+    callable: Bound<'py, PyAny>,
+    worker: Bound<'py, PyAny>,
+    log: Bound<'py, PyAny>,
+    environs: Environs,
+    kit: Kit,
+    listeners: usize,
+    hooks: Option<Hooks<'py>>,
+    sendfile: bool,
+    exit_raised: bool,
+}
+
+/// Why a call did not end in a response.
+enum Failure {
+    /// The client went away; nobody needs the rest.
+    Gone,
+    /// The application raised, or returned what is no response.
+    Raised(PyErr),
+    /// The request cannot be given to the application.
+    Refused(Refused),
+}
+
+impl From<PyErr> for Failure {
+    fn from(error: PyErr) -> Self {
+        Failure::Raised(error)
+    }
+}
+
+impl From<Gone> for Failure {
+    fn from(_: Gone) -> Self {
+        Failure::Gone
+    }
+}
+
+impl From<Unfit> for Failure {
+    fn from(unfit: Unfit) -> Self {
+        match unfit {
+            Unfit::Refused(refused) => Failure::Refused(refused),
+            Unfit::Python(error) => Failure::Raised(error),
+        }
+    }
+}
+
+impl<'py> Wsgi<'py> {
+    /// The application of `worker`, reached through `listeners`.
+    pub fn new(
+        worker: &Bound<'py, PyAny>,
+        common: &Common,
+        listeners: Vec<Listener>,
+        sendfile: bool,
+    ) -> PyResult<Wsgi<'py>> {
+        let py = worker.py();
+        let bases = listeners.len();
+        let kit = Kit::new(py, bases)?;
+        let environs = Environs::new(py, common, listeners)?;
+        environs.set_early_hints(py, kit.early_hints(py))?;
+        let hooks = Hooks::of(worker)?;
+        kit.cycle().answer()?.keep_headers = hooks.is_some();
+        Ok(Wsgi {
+            py,
+            callable: worker.getattr("wsgi")?,
+            worker: worker.clone(),
+            log: worker.getattr("log")?,
+            environs,
+            kit,
+            listeners: bases,
+            hooks,
+            sendfile,
+            exit_raised: false,
+        })
+    }
+
+    /// Whether `SystemExit` left an application call. A worker that was told to leave at that moment
+    /// (its signal handlers raise it) does not go on with other requests.
+    pub fn exit_was_raised(&self) -> bool {
+        self.exit_raised
+    }
+
+    fn answer(
+        &mut self,
+        mut request: Request<'_>,
+        exchange: Exchange<Client>,
+    ) -> PyResult<Exchange<Client>> {
+        let version = request.head.version;
+        self.kit.begin(exchange, version)?;
+        let mut environ = None;
+        let result = self.respond(&mut request, &mut environ);
+        let Some(mut exchange) = self.kit.end()? else {
+            return Err(PyAssertionError::new_err("the exchange is lost"));
+        };
+        match result {
+            Ok(()) => exchange.finish(),
+            Err(Failure::Gone) => exchange.cut(),
+            Err(Failure::Refused(refused)) => self.refuse(&refused, &mut exchange),
+            Err(Failure::Raised(error)) => self.fail(&error, &request, &mut exchange),
+        }
+        if let Some(hooks) = &self.hooks {
+            hooks.after_request(&request, &exchange, environ.as_ref(), &self.kit);
+        }
+        drop(environ);
+        if !self.kit.is_free(self.py) {
+            self.renew_kit()?;
+        }
+        Ok(exchange)
+    }
+
+    fn respond(
+        &mut self,
+        request: &mut Request<'_>,
+        kept: &mut Option<Bound<'py, PyDict>>,
+    ) -> Result<(), Failure> {
+        if let Some(hooks) = &self.hooks {
+            hooks.before_request(request, self.kit.cycle().answer()?.exchange()?.peer())?;
+        }
+        let environ = self.environ(request)?;
+        let environ = kept.insert(environ);
+        let iterable = call_two(&self.callable, environ.as_any(), self.kit.start_response(self.py))?;
+        let sent = self.send(&iterable);
+        let closed = close(&iterable);
+        sent?;
+        closed?;
+        Ok(())
+    }
+
+    #[inline]
+    fn environ(&mut self, request: &mut Request<'_>) -> Result<Bound<'py, PyDict>, Failure> {
+        let py = self.py;
+        let mut answer = self.kit.cycle().answer()?;
+        let exchange = answer.exchange()?;
+        if exchange.client().is_none() {
+            let client = Client::new(py, exchange.peer(), exchange.socket())?;
+            *exchange.client() = Some(client);
+        }
+        let (client, peer) = exchange.client_and_peer();
+        let Some(client) = client else {
+            return Err(PyAssertionError::new_err("the client is unknown").into());
+        };
+        Ok(self.environs.environ(py, request, client, peer)?)
+    }
+
+    /// Sends what the application returned.
+    #[inline]
+    fn send(&self, iterable: &Bound<'py, PyAny>) -> Result<(), Failure> {
+        if let Ok(list) = iterable.cast_exact::<PyList>() {
+            for item in list.iter() {
+                self.send_item(&item)?;
+            }
+        } else if let Ok(tuple) = iterable.cast_exact::<PyTuple>() {
+            for item in tuple.iter_borrowed() {
+                self.send_item(&item)?;
+            }
+        } else if !self.send_file(iterable)? {
+            for item in iterable.try_iter()? {
+                self.send_item(&item?)?;
+                // PEP 3333: a block leaves before the next one is asked for.
+                self.flush()?;
+            }
+        }
+        self.kit.cycle().answer()?.start()?;
+        Ok(())
+    }
+
+    #[inline]
+    fn send_item(&self, item: &Bound<'py, PyAny>) -> Result<(), Failure> {
+        let mut answer = self.kit.cycle().answer()?;
+        let exchange = answer.start()?;
+        let bytes = item.cast::<PyBytes>().map_err(|_| not_bytes(item))?;
+        let data = bytes.as_bytes();
+        if data.len() < WORTH_PINNING {
+            exchange.write(data)?;
+        } else {
+            exchange.write_shared(Box::new(PinnedBytes::new(bytes.clone())))?;
+        }
+        Ok(())
+    }
+
+    fn flush(&self) -> Result<(), Failure> {
+        let mut answer = self.kit.cycle().answer()?;
+        let exchange = answer.exchange()?;
+        exchange.flush()?;
+        if !exchange.is_congested() {
+            return Ok(());
+        }
+        // The application outran its client by more than may be stored: as long as this lasts
+        // the interpreter is free for the application's other threads.
+        let Some(mut exchange) = answer.exchange.take() else { return Ok(()) };
+        drop(answer);
+        let (exchange, waited) = self.py.detach(move || {
+            let waited = exchange.wait();
+            (exchange, waited)
+        });
+        self.kit.cycle().answer()?.exchange = Some(exchange);
+        Ok(waited?)
+    }
+
+    /// Lets the kernel send a wrapped file; false if the object is not one, or has no file.
+    fn send_file(&self, iterable: &Bound<'py, PyAny>) -> Result<bool, Failure> {
+        let Ok(wrapper) = iterable.cast::<FileWrapper>() else { return Ok(false) };
+        let Some(part) = Some(wrapper).filter(|_| self.sendfile).and_then(|file| file.get().part(self.py))
+        else {
+            return Ok(false);
+        };
+        let mut answer = self.kit.cycle().answer()?;
+        answer.start()?.write_file(part.file, part.offset, part.length)?;
+        Ok(true)
+    }
+
+    #[cold]
+    fn refuse(&mut self, refused: &Refused, exchange: &mut Exchange<Client>) {
+        self.log_refused(exchange.peer(), refused);
+        exchange.answer(refused.status(), &refused.page(b""));
+    }
+
+    /// The application raised: the log gets the traceback, the client a 500 if it has got nothing yet.
+    #[cold]
+    fn fail(&mut self, error: &PyErr, request: &Request<'_>, exchange: &mut Exchange<Client>) {
+        if error.is_instance_of::<PySystemExit>(self.py) {
+            self.exit_raised = true;
+        }
+        let method = request.head.method(request.bytes).escape_ascii();
+        let target = request.head.target(request.bytes).escape_ascii();
+        let logged = self.log_exception(&format!("Error handling request {method} {target}"), error);
+        if let Err(error) = logged {
+            // Even the logger failed; what is left is standard error.
+            error.print(self.py);
+        }
+        exchange.answer(500, &error_page(500, SERVER_ERROR, "", b""));
+    }
+
+    fn log_exception(&self, message: &str, error: &PyErr) -> PyResult<()> {
+        let py = self.py;
+        let keywords = PyDict::new(py);
+        let traceback = error.traceback(py);
+        keywords.set_item("exc_info", (error.get_type(py), error.value(py), traceback))?;
+        // The message goes in as an argument, since a target may contain percent signs.
+        self.log.call_method("exception", ("%s", message), Some(&keywords))?;
+        Ok(())
+    }
+
+    fn log_refused(&self, peer: &Peer, refused: &Refused) {
+        let message = format!("Invalid request from ip={}: {refused}", peer.text);
+        self.log_at("warning", &message);
+    }
+
+    fn log_at(&self, level: &str, message: &str) {
+        if let Err(error) = self.log.call_method1(level, ("%s", message)) {
+            error.print(self.py);
+        }
+    }
+
+    /// The application kept something of this request: it stays with it, and the next requests get
+    /// functions of their own.
+    #[cold]
+    fn renew_kit(&mut self) -> PyResult<()> {
+        self.kit = Kit::new(self.py, self.listeners)?;
+        self.kit.cycle().answer()?.keep_headers = self.hooks.is_some();
+        self.environs.set_early_hints(self.py, self.kit.early_hints(self.py))
+    }
+}
+
+/// Calls the iterable's `close`, if it has one.
+#[inline]
+fn close(iterable: &Bound<'_, PyAny>) -> PyResult<()> {
+    if iterable.is_exact_instance_of::<PyList>() || iterable.is_exact_instance_of::<PyTuple>() {
+        return Ok(());
+    }
+    if let Some(close) = iterable.getattr_opt(intern!(iterable.py(), "close"))? {
+        close.call0()?;
+    }
+    Ok(())
+}
+
+impl Application for Wsgi<'_> {
+    type Client = Client;
+
+    fn call(&mut self, request: Request<'_>, exchange: Exchange<Client>) -> Option<Exchange<Client>> {
+        self.answer(request, exchange).map_err(|error| error.print(self.py)).ok()
+    }
+
+    fn refused(&mut self, peer: &Peer, refused: &Refused) {
+        self.log_refused(peer, refused);
+    }
+
+    fn trouble(&mut self, peer: &Peer, what: &str, error: &io::Error) {
+        self.log_at("error", &format!("{what} (client {}): {error}", peer.text));
+    }
+
+    fn last_request(&mut self) {
+        self.log_at("info", "Autorestarting worker after current request.");
+    }
+}

@@ -1,0 +1,145 @@
+//! Readiness: a level-triggered epoll instance whose entries carry a [`Token`].
+//!
+//! Level-triggered and armed once a connection: edge-triggered epoll and re-arming were measured
+//! and saved nothing.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+use rustix::event::Timespec;
+use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+
+/// What an entry was registered with; comes back with each event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Token(pub u64);
+
+/// What a descriptor is watched for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Interest {
+    /// Only errors and hang-ups, which epoll always reports.
+    Nothing,
+    /// Bytes, or the end of the stream.
+    Readable,
+    /// Room in the send buffer.
+    Writable,
+}
+
+impl Interest {
+    fn flags(self) -> EventFlags {
+        match self {
+            Interest::Nothing => EventFlags::empty(),
+            Interest::Readable => EventFlags::IN,
+            Interest::Writable => EventFlags::OUT,
+        }
+    }
+}
+
+/// One thing that epoll reported.
+#[derive(Clone, Copy, Debug)]
+pub struct Readiness {
+    /// Of the entry that is ready.
+    pub token: Token,
+    /// There are bytes to read, or the peer ended its side.
+    pub readable: bool,
+    /// The send buffer has room again.
+    pub writable: bool,
+    /// Both sides are gone (`EPOLLHUP` or `EPOLLERR`).
+    pub hung_up: bool,
+}
+
+/// An epoll instance and the storage for its events.
+pub struct Poller {
+    epoll: OwnedFd,
+    events: Vec<epoll::Event>,
+}
+
+// SAFETY: an event's data is a union with a pointer in it, which alone keeps `Poller` from being sent;
+// only its integer is ever written or read.
+unsafe impl Send for Poller {}
+
+impl Poller {
+    /// Makes an instance that reports at most `events` entries a call.
+    pub fn new(events: usize) -> io::Result<Poller> {
+        let epoll = epoll::create(CreateFlags::CLOEXEC)?;
+        Ok(Poller {
+            epoll,
+            events: Vec::with_capacity(events.max(1)),
+        })
+    }
+
+    /// Starts to watch `source`.
+    pub fn add(&self, source: impl AsFd, token: Token, interest: Interest) -> io::Result<()> {
+        Ok(epoll::add(
+            &self.epoll,
+            source,
+            EventData::new_u64(token.0),
+            interest.flags(),
+        )?)
+    }
+
+    /// Starts to watch a listener that other processes watch too: a new connection wakes one of
+    /// them instead of all (`EPOLLEXCLUSIVE`).
+    pub fn add_shared(&self, source: impl AsFd, token: Token) -> io::Result<()> {
+        let flags = EventFlags::IN | EventFlags::EXCLUSIVE;
+        Ok(epoll::add(
+            &self.epoll,
+            source,
+            EventData::new_u64(token.0),
+            flags,
+        )?)
+    }
+
+    /// Changes what `source` is watched for.
+    pub fn modify(&self, source: impl AsFd, token: Token, interest: Interest) -> io::Result<()> {
+        Ok(epoll::modify(
+            &self.epoll,
+            source,
+            EventData::new_u64(token.0),
+            interest.flags(),
+        )?)
+    }
+
+    /// Stops to watch `source`.
+    pub fn remove(&self, source: impl AsFd) -> io::Result<()> {
+        Ok(epoll::delete(&self.epoll, source)?)
+    }
+
+    /// Waits until something is ready, at most `timeout`; an interrupted wait reports nothing.
+    ///
+    /// Returns how many entries [`Poller::ready`] will give.
+    pub fn wait(&mut self, timeout: Duration) -> io::Result<usize> {
+        self.events.clear();
+        let timeout = Timespec {
+            tv_sec: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: i64::from(timeout.subsec_nanos()),
+        };
+        match epoll::wait(
+            &self.epoll,
+            rustix::buffer::spare_capacity(&mut self.events),
+            Some(&timeout),
+        ) {
+            Ok(ready) => Ok(ready),
+            Err(rustix::io::Errno::INTR) => Ok(0),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The `index`th entry of the last wait.
+    pub fn ready(&self, index: usize) -> Option<Readiness> {
+        let event = self.events.get(index)?;
+        let flags = event.flags;
+        Some(Readiness {
+            token: Token(event.data.u64()),
+            readable: flags.contains(EventFlags::IN),
+            writable: flags.contains(EventFlags::OUT),
+            hung_up: flags.intersects(EventFlags::HUP | EventFlags::ERR),
+        })
+    }
+}
+
+impl AsFd for Poller {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.epoll.as_fd()
+    }
+}

@@ -1,0 +1,108 @@
+//! Taking new connections.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use oxicorn_http::proxy;
+use oxicorn_sys::epoll::Interest;
+use oxicorn_sys::stream::{self, PeerAddress};
+
+use crate::application::Application;
+use crate::connection::{Connection, Peer, Phase};
+use crate::deadlines;
+use crate::engine::{Accepting, Engine, Next, Seat, pack};
+
+/// Connections taken a turn when nobody else could take them.
+const BATCH: usize = 16;
+
+impl<A: Application> Engine<A> {
+    pub(crate) fn accept(&mut self, listener: usize, application: &mut A) {
+        let batch = if self.options.has_siblings { 1 } else { BATCH };
+        for _ in 0..batch {
+            let Some(from) = self.listeners.get(listener) else { return };
+            match stream::accept(from.as_fd()) {
+                Ok(Some((socket, address))) => self.welcome(socket, address, listener, application),
+                Ok(None) => return,
+                Err(error) if stream::is_out_of_descriptors(&error) => {
+                    if !self.evict_longest_idle() {
+                        return self.pause();
+                    }
+                }
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// Takes everything that waits in the backlog: what was connected before the worker was told
+    /// to leave is served.
+    pub(crate) fn accept_backlog(&mut self, application: &mut A) {
+        for listener in 0..self.listeners.len() {
+            while let Some(Ok(Some((socket, address)))) =
+                self.listeners.get(listener).map(|from| stream::accept(from.as_fd()))
+            {
+                self.welcome(socket, address, listener, application);
+            }
+        }
+    }
+
+    fn welcome(&mut self, socket: OwnedFd, address: PeerAddress, listener: usize, application: &mut A) {
+        if self.seats.len() >= self.options.connections {
+            self.evict_longest_idle();
+        }
+        if let PeerAddress::Ip(_) = address {
+            // A listener may hand over any kind of socket; one without Nagle has nothing to turn off.
+            let _ = stream::set_nodelay(&socket);
+        }
+        let connection = self.meet(socket, address, listener);
+        self.generation = self.generation.wrapping_add(1);
+        let generation = self.generation;
+        let key = self.seats.insert(Seat { generation, connection: None });
+        let token = pack(key, generation);
+        if let Err(error) = self.poller.add(&connection.socket, token, Interest::Readable) {
+            application.trouble(&connection.peer, "cannot watch a connection", &error);
+            return self.settle(key, connection, Next::Close);
+        }
+        self.settle(key, connection, Next::Await(Interest::Readable));
+    }
+
+    fn meet(
+        &self,
+        socket: OwnedFd,
+        address: PeerAddress,
+        listener: usize,
+    ) -> Box<Connection<A::Client>> {
+        let trusted = match address {
+            PeerAddress::Local => true,
+            PeerAddress::Ip(ip) => self.options.forwarded_allow.contains(ip.ip()),
+        };
+        let phase = match self.options.proxy_protocol {
+            proxy::Mode::Off => Phase::Head,
+            _ => Phase::Preface,
+        };
+        let deadline = self.first_byte_deadline();
+        let peer = Peer::new(address, trusted);
+        Box::new(Connection::new(socket, peer, listener, phase, &self.budget, deadline))
+    }
+
+    /// Ends the idle connection that has been so for the longest; false if there is none.
+    fn evict_longest_idle(&mut self) -> bool {
+        let longest = self
+            .seats
+            .iter()
+            .filter_map(|(key, seat)| Some((key, seat.connection.as_ref()?)))
+            .filter(|(_, connection)| connection.is_idle())
+            .min_by_key(|(_, connection)| connection.deadline)
+            .map(|(key, _)| key);
+        longest.map(|key| self.seats.remove(key)).is_some()
+    }
+
+    /// Stops to watch the listeners until the next tick: they stay readable, and asking again and
+    /// again would only burn time.
+    fn pause(&mut self) {
+        for listener in &self.listeners {
+            // One that was not watched needs no removal.
+            let _ = self.poller.remove(listener);
+        }
+        self.accepting = Accepting::Paused;
+        self.next_tick = self.next_tick.min(self.now.after(deadlines::PAUSE));
+    }
+}

@@ -1,0 +1,134 @@
+//! One client, and where its current message stands.
+
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use oxicorn_http::proxy::ProxyInfo;
+use oxicorn_http::{BodyDecoder, Head, HeadParser};
+use oxicorn_sys::epoll::Interest;
+use oxicorn_sys::stream::PeerAddress;
+
+use crate::clock::Moment;
+use crate::memory::Budget;
+use crate::output::Output;
+use crate::upload::Upload;
+
+/// Who is at the other end, as far as it matters to requests.
+pub struct Peer {
+    /// Its address; `None` on a unix socket.
+    pub address: Option<SocketAddr>,
+    /// `address` as text, for logs and the scoreboard; empty on a unix socket.
+    pub text: String,
+    /// Its scheme and script-name fields are believed. Always of the real peer, also behind a
+    /// PROXY header.
+    pub trusted: bool,
+    /// What a PROXY header said about the client behind it.
+    pub proxy: Option<ProxyInfo>,
+}
+
+impl Peer {
+    /// A peer whose PROXY header, if any, has not come yet.
+    pub fn new(address: PeerAddress, trusted: bool) -> Peer {
+        let address = match address {
+            PeerAddress::Ip(address) => Some(address),
+            PeerAddress::Local => None,
+        };
+        let text = address.map(|address| address.ip().to_canonical().to_string()).unwrap_or_default();
+        Peer { address, text, trusted, proxy: None }
+    }
+}
+
+/// Where a connection stands.
+///
+/// ```text
+/// Preface ──▶ Head ──▶ Body ──▶ (the application is called)
+///              ▲                    │
+///              │     all sent ◀─────┤
+///              └── Sending ◀────────┘ some left
+///                     └──▶ Lingering ──▶ closed
+/// ```
+pub(crate) enum Phase {
+    /// A PROXY header may come before the first request.
+    Preface,
+    /// Between requests, or inside a head.
+    Head,
+    /// Inside a body.
+    Body(Box<Incoming>),
+    /// The response leaves at the client's pace; the next request is not looked at before.
+    Sending(Then),
+    /// Our side has ended. What still comes is dropped, so that the client reads the response
+    /// before it could see a reset (RFC 9112 §9.6).
+    Lingering,
+}
+
+/// What follows when the output is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Then {
+    /// The next request.
+    NextRequest,
+    /// The end; nothing of the client's is left unread.
+    Close,
+    /// The end, after the client's side has ended too or some time has passed.
+    Linger,
+}
+
+/// A request whose body is on its way.
+pub(crate) struct Incoming {
+    pub head: Head,
+    pub bytes: Vec<u8>,
+    pub decoder: BodyDecoder,
+    pub upload: Upload,
+}
+
+/// A client's connection. `C` is what the application keeps with it.
+pub(crate) struct Connection<C> {
+    pub socket: Arc<OwnedFd>,
+    pub peer: Peer,
+    pub listener: usize,
+    pub client: Option<C>,
+    pub phase: Phase,
+    /// Received and not yet consumed: an incomplete head, or what came behind a request.
+    pub input: Vec<u8>,
+    pub parser: HeadParser,
+    /// What the parser has found so far, while a head is incomplete.
+    pub partial_head: Option<Box<Head>>,
+    pub output: Output,
+    /// What the poller watches for now.
+    pub interest: Interest,
+    /// When the present phase has taken too long.
+    pub deadline: Moment,
+    /// Requests called so far.
+    pub requests: u32,
+}
+
+impl<C> Connection<C> {
+    pub fn new(
+        socket: OwnedFd,
+        peer: Peer,
+        listener: usize,
+        phase: Phase,
+        budget: &Arc<Budget>,
+        deadline: Moment,
+    ) -> Connection<C> {
+        Connection {
+            socket: Arc::new(socket),
+            peer,
+            listener,
+            client: None,
+            phase,
+            input: Vec::new(),
+            parser: HeadParser::new(),
+            partial_head: None,
+            output: Output::new(Arc::clone(budget)),
+            interest: Interest::Readable,
+            deadline,
+            requests: 0,
+        }
+    }
+
+    /// Nothing of a next request has come and nothing is left to send.
+    pub fn is_idle(&self) -> bool {
+        matches!(self.phase, Phase::Head | Phase::Preface) && self.input.is_empty()
+    }
+}

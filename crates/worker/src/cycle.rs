@@ -1,0 +1,461 @@
+//! A connection's steps: receive, parse, call, answer, and again.
+
+use std::io;
+
+use oxicorn_http::proxy::{self, Outcome as ProxyOutcome};
+use oxicorn_http::response::{CONTINUE, Facts};
+use oxicorn_http::{
+    BodyDecoder, BodyLength, Decoded, Eof, Head, Refused, SERVER_ERROR, error_page,
+};
+use oxicorn_sys::epoll::Interest;
+use oxicorn_sys::stream::{self, Progress};
+
+use crate::application::{Application, Body, Request};
+use crate::connection::{Connection, Incoming, Phase, Then};
+use crate::deadlines;
+use crate::engine::{Engine, Next};
+use crate::exchange::{Ended, Exchange, Outcome};
+use crate::upload::{Received, Upload};
+
+type Conn<A> = Box<Connection<<A as Application>::Client>>;
+
+/// A step's end: the connection, and what becomes of it.
+type Step<A> = Result<(Conn<A>, Next), Lost>;
+
+/// The connection went down with the application call that had it.
+pub(crate) struct Lost;
+
+/// How far [`Engine::advance`] may go on with what it has.
+enum Flow {
+    /// The next message may be looked at.
+    On,
+    /// The connection waits, or ends.
+    Stop(Next),
+}
+
+const READ_ON: Next = Next::Await(Interest::Readable);
+
+impl<A: Application> Engine<A> {
+    /// The connection is readable.
+    pub(crate) fn receive(&mut self, connection: Conn<A>, application: &mut A) -> Step<A> {
+        let mut inbound = std::mem::take(&mut self.inbound);
+        let step = self.receive_into(&mut inbound, connection, application);
+        self.inbound = inbound;
+        step
+    }
+
+    fn receive_into(
+        &mut self,
+        inbound: &mut [u8],
+        mut connection: Conn<A>,
+        application: &mut A,
+    ) -> Step<A> {
+        match stream::receive(&connection.socket, inbound) {
+            Progress::Bytes(length) => {
+                let data = inbound.get(..length).unwrap_or_default();
+                if connection.input.is_empty() {
+                    let (mut connection, next, left) = self.advance(connection, data, application)?;
+                    let left = data.get(data.len().saturating_sub(left)..).unwrap_or_default();
+                    connection.input.extend_from_slice(left);
+                    Ok((connection, next))
+                } else {
+                    connection.input.extend_from_slice(data);
+                    self.advance_input(connection, application)
+                }
+            }
+            Progress::WouldBlock => {
+                let interest = connection.interest;
+                Ok((connection, Next::Await(interest)))
+            }
+            Progress::Ended => self.at_end(connection, application),
+        }
+    }
+
+    /// Goes on with what was kept.
+    fn advance_input(&mut self, mut connection: Conn<A>, application: &mut A) -> Step<A> {
+        let mut input = std::mem::take(&mut connection.input);
+        let (mut connection, next, left) = self.advance(connection, &input, application)?;
+        // Bytes that wait for the rest of their head stay where they are: a head that comes byte by
+        // byte is not copied byte by byte.
+        input.drain(..input.len().saturating_sub(left));
+        if connection.input.is_empty() && left > 0 {
+            connection.input = input;
+        }
+        Ok((connection, next))
+    }
+
+    /// Goes through `data`, message after message, as far as it reaches; says how many bytes are
+    /// left at its end.
+    fn advance(
+        &mut self,
+        mut connection: Conn<A>,
+        data: &[u8],
+        application: &mut A,
+    ) -> Result<(Conn<A>, Next, usize), Lost> {
+        let mut rest = data;
+        loop {
+            let flow;
+            (connection, flow) = match connection.phase {
+                Phase::Head if rest.is_empty() => (connection, Flow::Stop(READ_ON)),
+                Phase::Head => self.read_head(connection, &mut rest, application)?,
+                Phase::Body(_) => self.read_body(connection, &mut rest, application)?,
+                Phase::Preface => self.read_preface(connection, &mut rest, application)?,
+                Phase::Lingering => {
+                    rest = &[];
+                    (connection, Flow::Stop(READ_ON))
+                }
+                Phase::Sending(_) => (connection, Flow::Stop(Next::Await(Interest::Writable))),
+            };
+            if let Flow::Stop(next) = flow {
+                return Ok((connection, next, rest.len()));
+            }
+        }
+    }
+
+    fn read_preface(
+        &mut self,
+        mut connection: Conn<A>,
+        rest: &mut &[u8],
+        application: &mut A,
+    ) -> Result<(Conn<A>, Flow), Lost> {
+        let address = connection.peer.address.map(|address| address.ip());
+        let is_allowed = self.options.proxy_allow.trusts(address);
+        match proxy::parse(self.options.proxy_protocol, is_allowed, rest) {
+            Ok(ProxyOutcome::NeedMore) => return Ok((connection, Flow::Stop(READ_ON))),
+            Ok(ProxyOutcome::NotProxy) => {}
+            Ok(ProxyOutcome::Header { len, info }) => {
+                *rest = rest.get(len..).unwrap_or_default();
+                connection.peer.proxy = info;
+            }
+            Err(refused) => return self.refuse(connection, &refused, application),
+        }
+        connection.phase = Phase::Head;
+        Ok((connection, Flow::On))
+    }
+
+    fn read_head(
+        &mut self,
+        mut connection: Conn<A>,
+        rest: &mut &[u8],
+        application: &mut A,
+    ) -> Result<(Conn<A>, Flow), Lost> {
+        let trusted = connection.peer.trusted;
+        let mut head = std::mem::take(&mut self.head);
+        let is_first = connection.parser.is_fresh();
+        if let Some(partial) = connection.partial_head.take() {
+            head = *partial;
+        }
+        let parsed = connection.parser.parse(rest, &self.options.http, trusted, &mut head);
+        match parsed {
+            Ok(Some(length)) => {
+                let (bytes, behind) = rest.split_at_checked(length).unwrap_or((rest, &[]));
+                *rest = behind;
+                self.begin(connection, head, bytes, rest, application)
+            }
+            Ok(None) => {
+                connection.partial_head = Some(Box::new(head));
+                if is_first {
+                    // The first bytes of this head: from here on it has to come along.
+                    connection.deadline = self.busy_deadline(deadlines::HEAD);
+                }
+                Ok((connection, Flow::Stop(READ_ON)))
+            }
+            Err(refused) => {
+                self.head = head;
+                self.refuse(connection, &refused, application)
+            }
+        }
+    }
+
+    /// A head is complete: calls the application if the body is too, else waits for it.
+    fn begin(
+        &mut self,
+        mut connection: Conn<A>,
+        head: Head,
+        bytes: &[u8],
+        rest: &mut &[u8],
+        application: &mut A,
+    ) -> Result<(Conn<A>, Flow), Lost> {
+        if head.expect_continue {
+            // RFC 9110 §10.1.1. Refused bytes wait; a connection that is gone shows soon.
+            let _ = connection.output.push(CONTINUE);
+            if let (Progress::Ended, _) = connection.output.send(&connection.socket) {
+                return Ok((connection, Flow::Stop(Next::Close)));
+            }
+        }
+        let whole = match head.body {
+            BodyLength::None => Some(0),
+            BodyLength::Known(length) => {
+                usize::try_from(length).ok().filter(|length| *length <= rest.len())
+            }
+            BodyLength::Chunked => None,
+        };
+        if let Some((body, behind)) = whole.and_then(|length| rest.split_at_checked(length)) {
+            *rest = behind;
+            let message = Message { head: &head, bytes, has_more_behind: !rest.is_empty() };
+            let called = self.call(connection, message, Body::Memory(body), application);
+            self.head = head;
+            return called;
+        }
+        let decoder = BodyDecoder::new(head.body, &self.options.http);
+        let upload = Upload::new(std::sync::Arc::clone(&self.budget));
+        let incoming = Incoming { head, bytes: bytes.to_vec(), decoder, upload };
+        connection.phase = Phase::Body(Box::new(incoming));
+        Ok((connection, Flow::On))
+    }
+
+    fn read_body(
+        &mut self,
+        mut connection: Conn<A>,
+        rest: &mut &[u8],
+        application: &mut A,
+    ) -> Result<(Conn<A>, Flow), Lost> {
+        let Phase::Body(incoming) = &mut connection.phase else {
+            return Ok((connection, Flow::On));
+        };
+        match take_in(incoming, rest, &self.options.http) {
+            Ok(Taken::More) => {
+                connection.deadline = self.busy_deadline(deadlines::BODY);
+                Ok((connection, Flow::Stop(READ_ON)))
+            }
+            Ok(Taken::All) => self.call_incoming(connection, !rest.is_empty(), application),
+            Err(Failed::Refused(refused)) => self.refuse(connection, &refused, application),
+            Err(Failed::Storage(error)) => self.unstored(connection, &error, application),
+        }
+    }
+
+    /// The whole of a body that did not come with its head is here.
+    fn call_incoming(
+        &mut self,
+        mut connection: Conn<A>,
+        has_more_behind: bool,
+        application: &mut A,
+    ) -> Result<(Conn<A>, Flow), Lost> {
+        let Phase::Body(incoming) = std::mem::replace(&mut connection.phase, Phase::Head) else {
+            return Ok((connection, Flow::On));
+        };
+        let Incoming { head, bytes, upload, .. } = *incoming;
+        let message = Message { head: &head, bytes: &bytes, has_more_behind };
+        match upload.finish() {
+            Ok(Received::Memory(body)) => {
+                self.call(connection, message, Body::Memory(&body), application)
+            }
+            Ok(Received::File { file, length }) => {
+                self.call(connection, message, Body::File { file, length }, application)
+            }
+            Err(error) => self.unstored(connection, &error, application),
+        }
+    }
+
+    fn call(
+        &mut self,
+        mut connection: Conn<A>,
+        message: Message<'_>,
+        body: Body<'_>,
+        application: &mut A,
+    ) -> Result<(Conn<A>, Flow), Lost> {
+        let Message { head, bytes, has_more_behind } = message;
+        self.requests = self.requests.saturating_add(1);
+        connection.requests = connection.requests.saturating_add(1);
+        if Some(self.requests) == self.options.max_requests {
+            application.last_request();
+            self.drain(application);
+        }
+        let facts = Facts {
+            version: head.version,
+            is_head: head.method(bytes) == b"HEAD",
+            keep_alive: head.keep_alive && !self.options.keepalive.is_zero() && !self.is_draining(),
+        };
+        let bytes_in = (bytes.len() as u64).saturating_add(body.length());
+        let began = self.now;
+        let peer = connection.peer.text.as_bytes();
+        self.slot.begin_request(head.method(bytes), head.target(bytes), peer, began.millis());
+        let listener = connection.listener;
+        let number = connection.requests;
+        let exchange = Exchange::new(connection, self.lend_outbound(), self.date, facts);
+        let request = Request { head, bytes, body, listener, number };
+        let Some(exchange) = application.call(request, exchange) else {
+            return Err(Lost);
+        };
+        let ended = exchange.into_ended();
+        self.now = crate::clock::Moment::now();
+        self.date.refresh(self.now);
+        let micros = self.now.micros_since(began);
+        self.slot.end_request(ended.status, micros, bytes_in, ended.bytes_sent);
+        self.slot.beat(self.now.millis());
+        self.after_call(ended, has_more_behind, application)
+    }
+
+    fn after_call(
+        &mut self,
+        ended: Ended<A::Client>,
+        has_more_behind: bool,
+        application: &mut A,
+    ) -> Result<(Conn<A>, Flow), Lost> {
+        let Ended { connection, buffer, outcome, failure, .. } = ended;
+        self.return_outbound(buffer);
+        if let Some(error) = failure {
+            application.trouble(&connection.peer, "cannot keep a response for a slow client", &error);
+        }
+        let then = match outcome {
+            Outcome::Cut => return Ok((connection, Flow::Stop(Next::Close))),
+            // A socket that is closed with unread bytes is reset, and the reset may overtake the
+            // response.
+            Outcome::Close if has_more_behind => Then::Linger,
+            Outcome::Close => Then::Close,
+            // The drain may have begun during the call, when the response already said
+            // keep-alive; the connection then waits as an idle one does.
+            Outcome::KeepAlive => Then::NextRequest,
+        };
+        if !connection.output.is_empty() {
+            return self.send_later(connection, then);
+        }
+        self.proceed(connection, then)
+    }
+
+    fn send_later(&mut self, mut connection: Conn<A>, then: Then) -> Result<(Conn<A>, Flow), Lost> {
+        connection.phase = Phase::Sending(then);
+        connection.deadline = self.busy_deadline(deadlines::SENDING);
+        Ok((connection, Flow::Stop(Next::Await(Interest::Writable))))
+    }
+
+    /// Everything is sent.
+    fn proceed(&mut self, mut connection: Conn<A>, then: Then) -> Result<(Conn<A>, Flow), Lost> {
+        match then {
+            Then::NextRequest => {
+                connection.phase = Phase::Head;
+                connection.deadline = self.idle_deadline();
+                Ok((connection, Flow::On))
+            }
+            Then::Close => {
+                Ok((connection, Flow::Stop(Next::Close)))
+            }
+            Then::Linger => {
+                stream::finish_sending(&connection.socket);
+                connection.phase = Phase::Lingering;
+                connection.input = Vec::new();
+                connection.deadline = self.busy_deadline(deadlines::LINGER);
+                Ok((connection, Flow::On))
+            }
+        }
+    }
+
+    /// The socket takes bytes again.
+    pub(crate) fn send_on(
+        &mut self,
+        mut connection: Conn<A>,
+        then: Then,
+        application: &mut A,
+    ) -> Step<A> {
+        let (progress, sent) = connection.output.send(&connection.socket);
+        if sent > 0 {
+            connection.deadline = self.busy_deadline(deadlines::SENDING);
+        }
+        match progress {
+            Progress::WouldBlock => Ok((connection, Next::Await(Interest::Writable))),
+            Progress::Ended => Ok((connection, Next::Close)),
+            Progress::Bytes(_) => {
+                let (connection, flow) = self.proceed(connection, then)?;
+                match flow {
+                    Flow::Stop(next) => Ok((connection, next)),
+                    Flow::On => self.advance_input(connection, application),
+                }
+            }
+        }
+    }
+
+    /// The peer has ended its side, or the connection failed.
+    fn at_end(&mut self, mut connection: Conn<A>, application: &mut A) -> Step<A> {
+        let Phase::Body(incoming) = &mut connection.phase else {
+            return Ok((connection, Next::Close));
+        };
+        let flow;
+        (connection, flow) = match incoming.decoder.at_eof() {
+            Eof::Complete | Eof::Short => {
+                incoming.head.keep_alive = false;
+                self.call_incoming(connection, false, application)?
+            }
+            Eof::Broken => (connection, Flow::Stop(Next::Close)),
+            Eof::Refused(refused) => self.refuse(connection, &refused, application)?,
+        };
+        match flow {
+            Flow::Stop(next) => Ok((connection, next)),
+            Flow::On => Ok((connection, READ_ON)),
+        }
+    }
+
+    /// Answers a message that cannot be served and ends the connection.
+    #[cold]
+    fn refuse(
+        &mut self,
+        connection: Conn<A>,
+        refused: &Refused,
+        application: &mut A,
+    ) -> Result<(Conn<A>, Flow), Lost> {
+        application.refused(&connection.peer, refused);
+        let page = refused.page(self.date.line());
+        self.dismiss(connection, &page)
+    }
+
+    /// A body that could not be stored: 500, so that the client may try again elsewhere.
+    #[cold]
+    fn unstored(
+        &mut self,
+        connection: Conn<A>,
+        error: &io::Error,
+        application: &mut A,
+    ) -> Result<(Conn<A>, Flow), Lost> {
+        application.trouble(&connection.peer, "cannot store a request body", error);
+        self.dismiss(connection, &error_page(500, SERVER_ERROR, "", b""))
+    }
+
+    fn dismiss(&mut self, mut connection: Conn<A>, page: &[u8]) -> Result<(Conn<A>, Flow), Lost> {
+        connection.parser = oxicorn_http::HeadParser::new();
+        if connection.output.push(page).is_err() {
+            return Ok((connection, Flow::Stop(Next::Close)));
+        }
+        match connection.output.send(&connection.socket).0 {
+            Progress::Bytes(_) => self.proceed(connection, Then::Linger),
+            Progress::WouldBlock => self.send_later(connection, Then::Linger),
+            Progress::Ended => Ok((connection, Flow::Stop(Next::Close))),
+        }
+    }
+}
+
+/// A complete head, and whether the client sent more than the message it begins.
+struct Message<'a> {
+    head: &'a Head,
+    bytes: &'a [u8],
+    has_more_behind: bool,
+}
+
+enum Taken {
+    /// The body goes on.
+    More,
+    /// That was all of it.
+    All,
+}
+
+enum Failed {
+    Refused(Refused),
+    Storage(io::Error),
+}
+
+/// Decodes `rest` into the upload as far as the body reaches.
+fn take_in(incoming: &mut Incoming, rest: &mut &[u8], options: &oxicorn_http::Options) -> Result<Taken, Failed> {
+    loop {
+        let (consumed, decoded) = incoming.decoder.decode(rest, options).map_err(Failed::Refused)?;
+        match decoded {
+            Decoded::Data(data) => incoming.upload.push(data).map_err(Failed::Storage)?,
+            Decoded::NeedMore => {
+                *rest = rest.get(consumed..).unwrap_or_default();
+                return Ok(Taken::More);
+            }
+            Decoded::End => {
+                *rest = rest.get(consumed..).unwrap_or_default();
+                return Ok(Taken::All);
+            }
+        }
+        *rest = rest.get(consumed..).unwrap_or_default();
+    }
+}

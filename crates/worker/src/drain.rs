@@ -1,0 +1,34 @@
+//! Leaving without losing a request.
+
+use std::time::Duration;
+
+use oxicorn_sys::scoreboard::State;
+
+use crate::application::Application;
+use crate::engine::{Engine, Stage};
+
+/// How long an idle connection may still send its next request: one that was on its way when the
+/// worker was told to leave is answered, with `Connection: close`.
+const SILENCE: Duration = Duration::from_millis(500);
+
+impl<A: Application> Engine<A> {
+    /// Takes no more connections than those that already wait, and ends the rest as they finish.
+    /// A second call changes nothing.
+    pub fn drain(&mut self, application: &mut A) {
+        if self.is_draining() {
+            return;
+        }
+        self.slot.set_state(State::Draining);
+        let until = self.now.after(self.options.graceful_timeout);
+        let silent_until = self.now.after(SILENCE).min(until);
+        self.stage = Stage::Draining { silent_until, until };
+        self.accept_backlog(application);
+        for listener in self.listeners.drain(..) {
+            // Explicitly, since siblings and the arbiter keep the description alive; one that
+            // was paused is not watched and needs no removal.
+            let _ = self.poller.remove(&listener);
+        }
+        self.tighten_deadlines();
+        self.next_tick = self.now;
+    }
+}

@@ -1,0 +1,296 @@
+//! The loop of a worker: waits for readiness and hands each connection to its next step.
+//!
+//! The driver (whoever runs the worker's thread) calls, again and again: [`Engine::poll`],
+//! [`Engine::turn`], and looks at [`Engine::take_wakeup`] and [`Engine::is_finished`]. Every
+//! connection's steps are in `cycle.rs`; accepting, time and leaving in `accept.rs`, `deadlines.rs`
+//! and `drain.rs`.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use oxicorn_http::Head;
+use oxicorn_sys::epoll::{Interest, Poller, Readiness, Token};
+use oxicorn_sys::scoreboard::{Slot, State};
+use oxicorn_sys::stream;
+use slab::Slab;
+
+use crate::application::Application;
+use crate::clock::{DateLine, Moment};
+use crate::connection::{Connection, Phase};
+use crate::cycle::Lost;
+use crate::deadlines;
+use crate::memory::Budget;
+use crate::options::Options;
+
+/// Size of the buffer that all connections receive into.
+const INBOUND: usize = 64 * 1024;
+
+/// Readiness reports taken from the kernel at once.
+const EVENTS: usize = 256;
+
+/// Bytes that all connections together may hold in memory.
+const MEMORY: usize = 64 * 1024 * 1024;
+
+/// What the shared output buffer may keep from one request to the next.
+const OUTBOUND: usize = 1024 * 1024;
+
+const WAKEUP: Token = Token(u64::MAX);
+const LISTENER: u64 = 1 << 63;
+
+/// One worker's share of the work: its listeners, its connections, its clock.
+pub struct Engine<A: Application> {
+    pub(crate) options: Options,
+    pub(crate) poller: Poller,
+    pub(crate) listeners: Vec<OwnedFd>,
+    pub(crate) accepting: Accepting,
+    pub(crate) seats: Slab<Seat<A::Client>>,
+    pub(crate) generation: u32,
+    pub(crate) budget: Arc<Budget>,
+    pub(crate) slot: Slot,
+    pub(crate) now: Moment,
+    pub(crate) date: DateLine,
+    pub(crate) next_tick: Moment,
+    pub(crate) stage: Stage,
+    pub(crate) requests: u64,
+    pub(crate) inbound: Vec<u8>,
+    pub(crate) outbound: Vec<u8>,
+    pub(crate) head: Head,
+    woken: bool,
+}
+
+/// A place in the table. Its generation tells a late event of a former connection from one of
+/// the present.
+pub(crate) struct Seat<C> {
+    pub generation: u32,
+    /// `None` while the connection takes a step.
+    pub connection: Option<Box<Connection<C>>>,
+}
+
+/// Whether the listeners are watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Accepting {
+    Yes,
+    /// No descriptor was left; tried again with the next tick.
+    Paused,
+}
+
+/// What the worker is doing as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    Serving,
+    /// No new connections; those that are idle may still send until `silent_until`, all others
+    /// have until `until`.
+    Draining { silent_until: Moment, until: Moment },
+}
+
+/// What becomes of a connection after a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// It waits to be ready for this.
+    Await(Interest),
+    /// It ends now.
+    Close,
+}
+
+impl<A: Application> Engine<A> {
+    /// A loop over `listeners`, woken up by `wakeup` as well.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel has no descriptors or memory left for it.
+    pub fn new(
+        options: Options,
+        listeners: Vec<OwnedFd>,
+        wakeup: impl AsFd,
+        slot: Slot,
+    ) -> io::Result<Engine<A>> {
+        let now = Moment::now();
+        let engine = Engine {
+            poller: Poller::new(EVENTS)?,
+            listeners,
+            accepting: Accepting::Yes,
+            seats: Slab::new(),
+            generation: 0,
+            budget: Budget::new(MEMORY, options.upload_directory.clone()),
+            slot,
+            now,
+            date: DateLine::new(now),
+            next_tick: now.after(deadlines::TICK),
+            stage: Stage::Serving,
+            requests: 0,
+            inbound: vec![0; INBOUND],
+            outbound: Vec::with_capacity(INBOUND),
+            head: Head::default(),
+            woken: false,
+            options,
+        };
+        engine.poller.add(wakeup, WAKEUP, Interest::Readable)?;
+        engine.watch_listeners()?;
+        engine.slot.beat(now.millis());
+        Ok(engine)
+    }
+
+    pub(crate) fn watch_listeners(&self) -> io::Result<()> {
+        for (index, listener) in (0..).zip(&self.listeners) {
+            self.poller.add_shared(listener, Token(LISTENER | index))?;
+        }
+        Ok(())
+    }
+
+    /// Waits until something is ready, but not beyond the next tick; `Duration::ZERO` only looks.
+    ///
+    /// # Errors
+    ///
+    /// When epoll itself fails, which leaves the worker nothing to do.
+    pub fn poll(&mut self, at_most: Duration) -> io::Result<usize> {
+        let wait = at_most.min(self.now.until(self.next_tick));
+        self.poller.wait(wait)
+    }
+
+    /// Does everything that the last [`Engine::poll`] found ready.
+    pub fn turn(&mut self, ready: usize, application: &mut A) {
+        self.now = Moment::now();
+        self.date.refresh(self.now);
+        for index in 0..ready {
+            if let Some(event) = self.poller.ready(index) {
+                self.handle(event, application);
+            }
+        }
+        if self.now >= self.next_tick {
+            self.tick();
+        }
+    }
+
+    fn handle(&mut self, event: Readiness, application: &mut A) {
+        let Token(token) = event.token;
+        if event.token == WAKEUP {
+            self.woken = true;
+        } else if token & LISTENER != 0 {
+            self.accept(usize::try_from(token & !LISTENER).unwrap_or(usize::MAX), application);
+        } else {
+            let (key, generation) = unpack(token);
+            self.step(key, generation, event, application);
+        }
+    }
+
+    fn step(&mut self, key: usize, generation: u32, event: Readiness, application: &mut A) {
+        let Some(seat) = self.seats.get_mut(key) else { return };
+        if seat.generation != generation {
+            return;
+        }
+        let Some(connection) = seat.connection.take() else { return };
+        // What a peer or an application sends must not end the worker; should a step of ours
+        // panic in spite of all care, this connection is lost and no other.
+        let stepped = catch_unwind(AssertUnwindSafe(|| match connection.phase {
+            Phase::Sending(then) => self.send_on(connection, then, application),
+            _ => {
+                debug_assert!(event.readable || event.hung_up);
+                self.receive(connection, application)
+            }
+        }));
+        match stepped {
+            Ok(Ok((connection, next))) => self.settle(key, connection, next),
+            Ok(Err(Lost)) | Err(_) => self.recover(key),
+        }
+    }
+
+    /// Puts a connection back to wait, or ends it.
+    pub(crate) fn settle(&mut self, key: usize, mut connection: Box<Connection<A::Client>>, next: Next) {
+        let Next::Await(interest) = next else {
+            self.seats.try_remove(key);
+            return close(&connection);
+        };
+        let Some(seat) = self.seats.get_mut(key) else { return };
+        if connection.interest != interest {
+            let token = pack(key, seat.generation);
+            if self.poller.modify(&connection.socket, token, interest).is_err() {
+                self.seats.try_remove(key);
+                return close(&connection);
+            }
+            connection.interest = interest;
+        }
+        seat.connection = Some(connection);
+    }
+
+    #[cold]
+    fn recover(&mut self, key: usize) {
+        self.seats.try_remove(key);
+        self.inbound.resize(INBOUND, 0);
+        self.outbound.clear();
+        self.head.clear();
+    }
+
+    /// Takes the shared output buffer for one response.
+    pub(crate) fn lend_outbound(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.outbound)
+    }
+
+    /// Takes the buffer back; one that grew large for a single response is let go.
+    pub(crate) fn return_outbound(&mut self, mut buffer: Vec<u8>) {
+        buffer.clear();
+        buffer.shrink_to(OUTBOUND);
+        self.outbound = buffer;
+    }
+
+    /// Whether the wake-up descriptor became readable since the last question.
+    pub fn take_wakeup(&mut self) -> bool {
+        std::mem::take(&mut self.woken)
+    }
+
+    /// The present, as of the last turn or request.
+    pub fn now(&self) -> Moment {
+        self.now
+    }
+
+    /// Requests that were called.
+    pub fn requests(&self) -> u64 {
+        self.requests
+    }
+
+    /// The worker drains and has nothing left.
+    pub fn is_finished(&self) -> bool {
+        matches!(self.stage, Stage::Draining { .. }) && self.seats.is_empty()
+    }
+
+    /// The worker was told to leave, or decided it.
+    pub fn is_draining(&self) -> bool {
+        matches!(self.stage, Stage::Draining { .. })
+    }
+
+    /// The application is loaded: says so on the scoreboard.
+    pub fn announce_ready(&self) {
+        self.slot.set_state(State::Ready);
+    }
+}
+
+/// Ends a connection that has nothing more to send. Somebody else may keep the socket open (an
+/// application that took it out of its environ), so its sending side is ended explicitly.
+fn close<C>(connection: &Connection<C>) {
+    if Arc::strong_count(&connection.socket) > 1 {
+        stream::finish_sending(&connection.socket);
+    }
+}
+
+pub(crate) fn pack(key: usize, generation: u32) -> Token {
+    // A worker has fewer than 2^31 connections; the highest bit is the listeners'.
+    Token((key as u64 & 0x7fff_ffff) << 32 | u64::from(generation))
+}
+
+fn unpack(token: u64) -> (usize, u32) {
+    ((token >> 32) as usize, token as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_carry_seat_and_generation() {
+        let Token(token) = pack(77, u32::MAX);
+        assert_eq!(unpack(token), (77, u32::MAX));
+        assert_eq!(token & LISTENER, 0);
+    }
+}

@@ -1,0 +1,381 @@
+//! One request's way back: what the application answers, on its way to the client.
+//!
+//! An exchange owns its connection while the application runs, so whoever holds it (the
+//! interface's `start_response`, `write`, an iterator) can send without asking the loop.
+
+use std::fs::File;
+use std::io::{self, IoSlice};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use oxicorn_http::response::{self, BodyEncoder, Facts, Fields, Finish};
+use oxicorn_sys::stream::{self, Progress};
+
+use crate::clock::DateLine;
+use crate::connection::{Connection, Peer};
+use crate::output::SharedBytes;
+
+/// From this size on a piece of a body is sent from where it is instead of being copied behind
+/// the head.
+const WORTH_SHARING: usize = 16 * 1024;
+
+/// Collected small pieces are sent when they reach this size.
+const FLUSH_AT: usize = 64 * 1024;
+
+/// More than a chunk's size line and its end take.
+const FRAMING: usize = 32;
+
+/// Unread output in a file up to which the application may run ahead of its client.
+const SPOOL_LIMIT: u64 = 1024 * 1024 * 1024;
+
+/// How long an application that ran too far ahead waits for its client to read anything.
+const CLIENT_PATIENCE: Duration = Duration::from_secs(60);
+
+/// The client is gone, or its connection is not worth anything any more: there is nobody to
+/// answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gone;
+
+/// A response in the making. `C` is what the application keeps with the connection.
+pub struct Exchange<C> {
+    connection: Box<Connection<C>>,
+    /// Serialised and not yet offered to the socket.
+    buffer: Vec<u8>,
+    date: DateLine,
+    facts: Facts,
+    stage: Stage,
+    status: u16,
+    body_sent: u64,
+    bytes_sent: u64,
+    failure: Option<io::Error>,
+}
+
+enum Stage {
+    /// The head is not written.
+    Open,
+    /// The head is written, the body is under way.
+    Started { body: BodyEncoder, keep_alive: bool },
+    /// The response is complete.
+    Complete { keep_alive: bool },
+    /// The client is gone or the response was broken off.
+    Cut,
+}
+
+/// How an exchange ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// The connection may carry another request.
+    KeepAlive,
+    /// The response is complete, and the connection ends with it.
+    Close,
+    /// Nothing more can be said on this connection.
+    Cut,
+}
+
+/// What the loop gets back.
+pub(crate) struct Ended<C> {
+    pub connection: Box<Connection<C>>,
+    pub buffer: Vec<u8>,
+    pub outcome: Outcome,
+    pub status: u16,
+    pub bytes_sent: u64,
+    pub failure: Option<io::Error>,
+}
+
+impl<C> Exchange<C> {
+    pub(crate) fn new(
+        connection: Box<Connection<C>>,
+        buffer: Vec<u8>,
+        date: DateLine,
+        facts: Facts,
+    ) -> Exchange<C> {
+        Exchange {
+            connection,
+            buffer,
+            date,
+            facts,
+            stage: Stage::Open,
+            status: 0,
+            body_sent: 0,
+            bytes_sent: 0,
+            failure: None,
+        }
+    }
+
+    /// What the application keeps with the connection; `None` before it first said so.
+    #[inline]
+    pub fn client(&mut self) -> &mut Option<C> {
+        &mut self.connection.client
+    }
+
+    /// Who sent the request.
+    #[inline]
+    pub fn peer(&self) -> &Peer {
+        &self.connection.peer
+    }
+
+    /// Both at once.
+    #[inline]
+    pub fn client_and_peer(&self) -> (Option<&C>, &Peer) {
+        (self.connection.client.as_ref(), &self.connection.peer)
+    }
+
+    /// The connection's socket, shared: it stays open as long as somebody keeps it.
+    pub fn socket(&self) -> &Arc<OwnedFd> {
+        &self.connection.socket
+    }
+
+    /// The head was written.
+    #[inline]
+    pub fn is_started(&self) -> bool {
+        !matches!(self.stage, Stage::Open)
+    }
+
+    /// Status of the response, 0 before its head.
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// Body bytes given to the client so far, without chunk framing.
+    pub fn body_sent(&self) -> u64 {
+        self.body_sent
+    }
+
+    /// This connection carries no request after this one.
+    pub fn close_after(&mut self) {
+        self.facts.keep_alive = false;
+    }
+
+    /// Writes the response head. Ignored when one was written before.
+    #[inline]
+    pub fn start(&mut self, status: &[u8], code: u16, fields: &Fields) {
+        if self.is_started() {
+            return;
+        }
+        let sent = response::write_head(
+            &mut self.buffer,
+            &self.facts,
+            status,
+            code,
+            self.date.line(),
+            fields,
+        );
+        self.status = code;
+        self.stage = Stage::Started { body: sent.body, keep_alive: sent.keep_alive };
+    }
+
+    /// Adds to the body. Small pieces leave with the next [`Exchange::flush`].
+    #[inline]
+    pub fn write(&mut self, data: &[u8]) -> Result<(), Gone> {
+        let Stage::Started { body, .. } = &mut self.stage else {
+            return Err(Gone);
+        };
+        let frame = body.frame(data.len());
+        self.body_sent = self.body_sent.saturating_add(frame.take as u64);
+        self.buffer.reserve(data.len().saturating_add(FRAMING));
+        self.buffer.extend_from_slice(frame.prefix());
+        self.buffer.extend_from_slice(data.get(..frame.take).unwrap_or_default());
+        self.buffer.extend_from_slice(frame.suffix);
+        if self.buffer.len() >= FLUSH_AT { self.flush() } else { Ok(()) }
+    }
+
+    /// Adds bytes of the application's to the body; large ones are sent from where they are.
+    pub fn write_shared(&mut self, bytes: Box<dyn SharedBytes>) -> Result<(), Gone> {
+        let data = (*bytes).as_ref();
+        if data.len() < WORTH_SHARING {
+            return self.write(data);
+        }
+        let Stage::Started { body, .. } = &mut self.stage else {
+            return Err(Gone);
+        };
+        let frame = body.frame(data.len());
+        self.body_sent = self.body_sent.saturating_add(frame.take as u64);
+        self.buffer.extend_from_slice(frame.prefix());
+        if frame.take < data.len() {
+            // Only a response that says more than its Content-Length comes here.
+            let data = data.get(..frame.take).unwrap_or_default().to_vec();
+            self.offer_shared(Box::new(data))?;
+        } else {
+            self.offer_shared(bytes)?;
+        }
+        self.buffer.extend_from_slice(frame.suffix);
+        Ok(())
+    }
+
+    /// Sends what was collected, then as much of `bytes` as the socket takes.
+    fn offer_shared(&mut self, bytes: Box<dyn SharedBytes>) -> Result<(), Gone> {
+        let data = (*bytes).as_ref();
+        let collected = self.buffer.len();
+        let mut sent = 0;
+        if self.has_room()? {
+            let pieces = [IoSlice::new(&self.buffer), IoSlice::new(data)];
+            match stream::send_vectored(&self.connection.socket, &pieces) {
+                Progress::Bytes(bytes) => sent = bytes,
+                Progress::WouldBlock => {}
+                Progress::Ended => return self.gone(),
+            }
+        }
+        self.bytes_sent = self.bytes_sent.saturating_add(sent as u64);
+        let from = sent.saturating_sub(collected);
+        let is_left = from < data.len();
+        let output = &mut self.connection.output;
+        let kept = output
+            .push(self.buffer.get(sent..).unwrap_or_default())
+            .and_then(|()| if is_left { output.push_shared(bytes, from) } else { Ok(()) });
+        self.buffer.clear();
+        self.stored(kept)
+    }
+
+    /// Adds a part of a file to the body; the kernel sends it, at the client's pace.
+    pub fn write_file(&mut self, file: File, offset: u64, length: u64) -> Result<(), Gone> {
+        let Stage::Started { body, .. } = &mut self.stage else {
+            return Err(Gone);
+        };
+        let frame = body.frame(usize::try_from(length).unwrap_or(usize::MAX));
+        self.buffer.extend_from_slice(frame.prefix());
+        self.flush()?;
+        self.connection.output.push_file(file, offset, frame.take as u64);
+        self.has_room()?;
+        self.buffer.extend_from_slice(frame.suffix);
+        Ok(())
+    }
+
+    /// Offers everything collected to the socket; what it does not take waits for the loop.
+    #[inline]
+    pub fn flush(&mut self) -> Result<(), Gone> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        let mut sent = 0;
+        if self.has_room()? {
+            match stream::send(&self.connection.socket, &self.buffer) {
+                Progress::Bytes(bytes) => sent = bytes,
+                Progress::WouldBlock => {}
+                Progress::Ended => return self.gone(),
+            }
+        }
+        self.bytes_sent = self.bytes_sent.saturating_add(sent as u64);
+        if sent < self.buffer.len() {
+            let kept = self.connection.output.push(self.buffer.get(sent..).unwrap_or_default());
+            self.buffer.clear();
+            return self.stored(kept);
+        }
+        self.buffer.clear();
+        Ok(())
+    }
+
+    /// Nothing older waits, so that the socket may be written directly.
+    #[inline]
+    fn has_room(&mut self) -> Result<bool, Gone> {
+        if self.connection.output.is_empty() {
+            return Ok(true);
+        }
+        let (progress, sent) = self.connection.output.send(&self.connection.socket);
+        self.bytes_sent = self.bytes_sent.saturating_add(sent);
+        match progress {
+            Progress::Bytes(_) => Ok(true),
+            Progress::WouldBlock => Ok(false),
+            Progress::Ended => self.gone(),
+        }
+    }
+
+    /// Ends the response: the last chunk, and everything to the socket.
+    #[inline]
+    pub fn finish(&mut self) {
+        let Stage::Started { body, keep_alive } = &mut self.stage else {
+            return;
+        };
+        let complete = body.finish(&mut self.buffer);
+        // RFC 9112 §8: a body shorter than announced leaves the client waiting for the rest.
+        let keep_alive = *keep_alive && complete == Finish::Complete;
+        if self.flush().is_ok() {
+            self.stage = Stage::Complete { keep_alive };
+        }
+    }
+
+    /// Breaks a started response off, so that the client sees that it is not whole.
+    pub fn cut(&mut self) {
+        // What was written so far still goes out.
+        let _ = self.flush();
+        self.stage = match self.stage {
+            Stage::Cut => Stage::Cut,
+            _ if self.failure.is_some() => Stage::Cut,
+            _ => Stage::Complete { keep_alive: false },
+        };
+    }
+
+    /// Answers with a whole message made elsewhere (an error page); the connection ends.
+    pub fn answer(&mut self, status: u16, message: &[u8]) {
+        if self.is_started() {
+            self.cut();
+            return;
+        }
+        self.status = status;
+        self.buffer.extend_from_slice(message);
+        if self.flush().is_ok() {
+            self.stage = Stage::Complete { keep_alive: false };
+        }
+    }
+
+    /// Sends a 1xx message at once. Ignored when the response head was written.
+    pub fn interim(&mut self, message: &[u8]) -> Result<(), Gone> {
+        if self.is_started() {
+            return Ok(());
+        }
+        self.buffer.extend_from_slice(message);
+        self.flush()
+    }
+
+    /// The application ran so far ahead of its client that it has to [`Exchange::wait`].
+    #[inline]
+    pub fn is_congested(&self) -> bool {
+        self.connection.output.spooled() > SPOOL_LIMIT
+    }
+
+    /// Blocks until the client has read enough, or is given up.
+    pub fn wait(&mut self) -> Result<(), Gone> {
+        while self.is_congested() {
+            match stream::wait_writable(&self.connection.socket, CLIENT_PATIENCE) {
+                Ok(true) => self.has_room()?,
+                Ok(false) | Err(_) => return self.gone(),
+            };
+        }
+        Ok(())
+    }
+
+    fn stored(&mut self, kept: io::Result<()>) -> Result<(), Gone> {
+        kept.or_else(|error| {
+            self.failure = Some(error);
+            self.gone()
+        })
+    }
+
+    #[cold]
+    fn gone<T>(&mut self) -> Result<T, Gone> {
+        self.stage = Stage::Cut;
+        self.buffer.clear();
+        Err(Gone)
+    }
+
+    pub(crate) fn into_ended(mut self) -> Ended<C> {
+        if let Stage::Started { .. } | Stage::Open = self.stage {
+            // The application layer always finishes, answers or cuts; if it did not, the
+            // client must not take what it got for whole.
+            self.cut();
+        }
+        let outcome = match self.stage {
+            Stage::Complete { keep_alive: true } => Outcome::KeepAlive,
+            Stage::Complete { keep_alive: false } => Outcome::Close,
+            Stage::Open | Stage::Started { .. } | Stage::Cut => Outcome::Cut,
+        };
+        Ended {
+            connection: self.connection,
+            buffer: self.buffer,
+            outcome,
+            status: self.status,
+            bytes_sent: self.bytes_sent,
+            failure: self.failure,
+        }
+    }
+}

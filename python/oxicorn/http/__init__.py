@@ -1,0 +1,1 @@
+"""What hooks are told about requests and responses."""
