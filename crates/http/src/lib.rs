@@ -22,6 +22,7 @@
         clippy::unwrap_used
     )
 )]
+#![cfg_attr(test, allow(clippy::expect_used, clippy::unwrap_used))]
 
 mod body;
 mod chunked;
