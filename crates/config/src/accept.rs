@@ -10,9 +10,11 @@ use crate::{ConfigError, Environment, Kind, Origin, Setting, Value, number};
 type Verdict = Result<Value, String>;
 
 impl Setting {
-    /// Validates `value` and gives it the form that the server uses, for example a list instead of one text.
+    /// Validates `value` and gives it the form that the server uses, for example a list instead of
+    /// one text.
     ///
-    /// Callables and account names are checked on the Python side, which is why they pass here unseen.
+    /// Callables and account names are checked on the Python side, which is why they pass here
+    /// unseen.
     pub fn accept(
         &self,
         value: Value,
@@ -243,7 +245,8 @@ fn directory(value: Value, environment: &Environment) -> Verdict {
     }
 }
 
-/// The path without `.` and `..`. Links are not resolved: operators expect to see the name they wrote.
+/// The path without `.` and `..`. Links are not resolved: operators expect to see the name they
+/// wrote.
 fn normal(path: &Path) -> PathBuf {
     let mut clean = PathBuf::new();
     for part in path.components() {

@@ -24,7 +24,8 @@ const ANY_HOST: &str = "0.0.0.0";
 const DEFAULT_PORT: u16 = 8000;
 
 impl Address {
-    /// Reads `HOST`, `HOST:PORT`, `:PORT`, `[V6]:PORT`, `tcp://HOST:PORT`, `unix:PATH`, `unix://PATH` or `fd://N`.
+    /// Reads `HOST`, `HOST:PORT`, `:PORT`, `[V6]:PORT`, `tcp://HOST:PORT`, `unix:PATH`,
+    /// `unix://PATH` or `fd://N`.
     pub fn parse(text: &str) -> Result<Address, ConfigError> {
         Self::read(text).map_err(|expected| ConfigError {
             setting: "bind",

@@ -2,10 +2,11 @@
 
 use crate::{Address, ConfigError, Environment, Origin, Value, Values};
 
-/// Every setting this version acts on, in the type its user needs. Fields are named as the settings.
+/// Every setting this version acts on, in the type its user needs. Fields are named as the
+/// settings.
 ///
-/// There is no way to make one that is wrong: [`Config::from_values`] checks what validation of single values
-/// cannot, and refuses settings that this version would have to ignore.
+/// There is no way to make one that is wrong: [`Config::from_values`] checks what validation of
+/// single values cannot, and refuses settings that this version would have to ignore.
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "the table documents the settings")]
 pub struct Config {

@@ -3,7 +3,8 @@
 use std::error::Error;
 use std::fmt;
 
-/// A value that was refused: which setting, what was written, where, and what would have been accepted.
+/// A value that was refused: which setting, what was written, where, and what would have been
+/// accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
     /// Name of the setting.

@@ -8,8 +8,9 @@
 //! | the typed [`Config`] that the rest of the server is built from | [`Config::from_values`] |
 //! | the reference page `docs/settings.md` | [`reference`] |
 //!
-//! This crate knows names, kinds and defaults. It does not know Python: configuration files are executed,
-//! and callables and user names are checked, on the Python side. It opens no socket and reads no clock.
+//! This crate knows names, kinds and defaults. It does not know Python: configuration files are
+//! executed, and callables and user names are checked, on the Python side. It opens no socket and
+//! reads no clock.
 
 #![forbid(unsafe_code)]
 

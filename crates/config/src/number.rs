@@ -6,7 +6,8 @@ pub fn decimal(text: &str) -> Option<i64> {
     signed(negative, digits, 10)
 }
 
-/// `int(text, 0)`: as in a program, with `0x`, `0o` and `0b`; a leading zero without one of those is refused.
+/// `int(text, 0)`: as in a program, with `0x`, `0o` and `0b`; a leading zero without one of those
+/// is refused.
 pub fn literal(text: &str) -> Option<i64> {
     let (negative, digits) = sign(text.trim());
     match base_prefix(digits) {
@@ -16,7 +17,8 @@ pub fn literal(text: &str) -> Option<i64> {
     }
 }
 
-/// [`literal`], but a zero followed by a digit means octal: what people write for a umask or a file mode.
+/// [`literal`], but a zero followed by a digit means octal: what people write for a umask or a file
+/// mode.
 pub fn any_base(text: &str) -> Option<i64> {
     match text.trim().strip_prefix('0') {
         Some(octal) if octal.starts_with(|c: char| c.is_ascii_digit()) => signed(false, octal, 8),

@@ -8,7 +8,7 @@ use crate::{Action, Environment, Fallback, Section, Setting, Status, Value, sett
 const FLAGS: usize = 42;
 
 const HELP_HEAD: &str = "\
-usage: oxicorn [OPTIONS] [APP_MODULE]
+Usage: oxicorn [OPTIONS] [APP_MODULE]
 
 Serve a Python web application. APP_MODULE is MODULE, MODULE:NAME,
 MODULE:OBJECT.ATTRIBUTE or MODULE:FACTORY(ARGUMENTS).
@@ -18,8 +18,8 @@ configuration file (oxicorn.conf.py, else gunicorn.conf.py, or -c FILE).
 Settings marked * are not supported yet: only their default is accepted.
 
 General:
-  -h, --help                                Show this text and exit.
-  -v, --version                             Show the version and exit.
+  -h, --help                              Show this text and exit.
+  -v, --version                           Show the version and exit.
 ";
 
 /// The text of `--help`.
@@ -102,11 +102,13 @@ const PAGE_HEAD: &str = "\
 
 <!-- Generated: cargo run -p oxicorn-config --example settings_reference > docs/settings.md -->
 
-A setting is written on the command line, in `OXICORN_CMD_ARGS` (or `GUNICORN_CMD_ARGS`, which is read when the
-former does not exist), or by its name in a configuration file. The command line overrides the variable, the
-variable the file, the file the defaults. Lists are replaced, not joined. Names and meanings are Gunicorn's.
+A setting is written on the command line, in `OXICORN_CMD_ARGS` (or `GUNICORN_CMD_ARGS`, which is
+read when the former does not exist), or by its name in a configuration file. The command line
+overrides the variable, the variable the file, the file the defaults. Lists are replaced, not joined.
+Names and meanings are Gunicorn's.
 
-A setting marked *not supported yet* is accepted at its default; any other value is refused at start.
+A setting marked *not supported yet* is accepted at its default; any other value is refused at
+start.
 ";
 
 /// The reference page, Markdown.

@@ -130,8 +130,8 @@ pub enum Action {
     StoreOr(&'static str),
 }
 
-/// How the text after a flag is read. Text that cannot be read is a usage error (exit status 2), a value
-/// that is read but not accepted a configuration error (exit status 1).
+/// How the text after a flag is read. Text that cannot be read is a usage error (exit status 2), a
+/// value that is read but not accepted a configuration error (exit status 1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Conversion {
     /// As it is.
@@ -253,7 +253,8 @@ impl From<Const> for Value {
     }
 }
 
-/// Whether this version acts on a setting. What it does not act on it refuses: a setting is never ignored.
+/// Whether this version acts on a setting. What it does not act on it refuses: a setting is never
+/// ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
     /// Works.

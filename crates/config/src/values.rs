@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::{ConfigError, Environment, Origin, Setting, Status, Value, settings};
 
 /// The validated value of every setting of the table.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Values(BTreeMap<&'static str, Value>);
 
 impl Values {
@@ -36,6 +36,11 @@ impl Values {
         Ok(())
     }
 
+    /// Stores a value that was accepted before.
+    pub fn restore(&mut self, setting: &'static Setting, accepted: Value) {
+        self.0.insert(setting.name, accepted);
+    }
+
     /// The value of a setting of the table.
     pub fn get(&self, name: &str) -> &Value {
         self.0.get(name).unwrap_or(&Value::None)
@@ -57,7 +62,10 @@ impl Values {
                         .iter()
                         .map(|known| Value::from(*known).to_string())
                         .collect();
-                    format!("{}: other values are not supported yet", known.join(" or "))
+                    format!(
+                        "{}, as other values are not supported yet",
+                        known.join(" or ")
+                    )
                 }
                 Status::Unfinished => {
                     let default = setting.default_value(environment);
@@ -65,7 +73,7 @@ impl Values {
                     if default == *value {
                         continue;
                     }
-                    format!("its default {}: this setting is not supported yet", default)
+                    format!("{default}, its default, as the setting is not supported yet")
                 }
             };
             let (value, origin) = (value.to_string(), Origin::Named("configuration".into()));

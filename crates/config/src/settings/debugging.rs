@@ -54,7 +54,8 @@ pub const SETTINGS: &[Setting] = &[
         name: "check_config",
         flags: &["--check-config"],
         help: "Load configuration and application, then exit: 0 if both are good.",
-        details: "Opens no socket and writes no file. Addresses, worker class and log level are judged only at start.",
+        details: "Opens no socket and writes no file. Addresses, worker class and log level are \
+            judged only at start.",
         ..SWITCH
     },
     Setting {

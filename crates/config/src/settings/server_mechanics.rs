@@ -22,8 +22,8 @@ pub const SETTINGS: &[Setting] = &[
         name: "preload_app",
         flags: &["--preload"],
         help: "Load the application once, before workers are forked.",
-        details: "Saves memory and time. Threads and connections that the application opens while it is imported do \
-            not survive the fork.",
+        details: "Saves memory and time. Threads and connections that the application opens while \
+            it is imported do not survive the fork.",
         ..SWITCH
     },
     Setting {
@@ -32,9 +32,9 @@ pub const SETTINGS: &[Setting] = &[
         action: Action::Set(false),
         kind: Kind::Bool,
         variable: Some("SENDFILE"),
-        help: "Whether files from wsgi.file_wrapper are sent by the kernel.",
-        details: "On unless it is set to False or `SENDFILE` in the environment is something else than \
-            `y`, `1`, `yes` or `true`.",
+        help: "Let the kernel send files from wsgi.file_wrapper; the flag forbids it.",
+        details: "On unless it is set to False or `SENDFILE` in the environment is something else \
+            than `y`, `1`, `yes` or `true`.",
         ..ENTRY
     },
     Setting {
@@ -133,8 +133,8 @@ pub const SETTINGS: &[Setting] = &[
             ("X-FORWARDED-SSL", "on"),
         ])),
         help: "Header fields, with their values, by which a trusted proxy says https.",
-        details: "Names are written in upper case. Any other value means http; fields that disagree are answered \
-            with 400.",
+        details: "Names are written in upper case. Any other value means http; fields that \
+            disagree are answered with 400.",
         ..ENTRY
     },
     Setting {
@@ -168,8 +168,8 @@ pub const SETTINGS: &[Setting] = &[
         kind: Kind::ProxyProtocol,
         default: Fallback::Value(Const::Str("off")),
         help: "PROXY protocol at the start of connections: off, auto, v1, v2.",
-        details: "The flag alone means auto. Directly before the application it takes the application for its value: \
-            write `--proxy-protocol=auto` there.",
+        details: "The flag alone means auto. Directly before the application it takes the \
+            application for its value: write `--proxy-protocol=auto` there.",
         ..ENTRY
     },
     Setting {
@@ -255,7 +255,8 @@ pub const SETTINGS: &[Setting] = &[
         },
         default: Fallback::Value(Const::Str("drop")),
         help: "Header fields with an underscore: drop, refuse or dangerous.",
-        details: "`dangerous` passes them on, where they cannot be told from the fields with a hyphen.",
+        details: "`dangerous` passes them on, where they cannot be told from the fields with a \
+            hyphen.",
         ..ENTRY
     },
     Setting {

@@ -22,7 +22,8 @@ pub const SETTINGS: &[Setting] = &[
         default: Fallback::Value(Const::Int(1)),
         variable: Some("WEB_CONCURRENCY"),
         help: "Number of worker processes.",
-        details: "A good first value is the number of processors. TTIN and TTOU change it until the next HUP.",
+        details: "A good first value is the number of processors. TTIN and TTOU change it until \
+            the next HUP.",
         ..NUMBER
     },
     Setting {
@@ -32,8 +33,8 @@ pub const SETTINGS: &[Setting] = &[
         kind: Kind::Class,
         default: Fallback::Value(Const::Str("sync")),
         help: "How a worker runs the application; this version has sync.",
-        details: "A name or the dotted path of a class. Other names of Gunicorn's classes (gthread, gevent, asgi, \
-            tornado) are refused at start until they are supported.",
+        details: "A name or the dotted path of a class. Other names of Gunicorn's classes \
+            (gthread, gevent, asgi, tornado) are refused at start until they are supported.",
         ..ENTRY
     },
     Setting {
@@ -86,9 +87,9 @@ pub const SETTINGS: &[Setting] = &[
         flags: &["--keep-alive"],
         default: Fallback::Value(Const::Int(75)),
         help: "How long an idle connection waits for another request; 0: close.",
-        details: "Longer than the idle time of usual load balancers, which otherwise send requests into connections \
-            that are being closed. Gunicorn's default is 2, and its sync workers always close: `--keep-alive 0` \
-            does the same here.",
+        details: "Longer than the idle time of usual load balancers, which otherwise send \
+            requests into connections that are being closed. Gunicorn's default is 2, and its \
+            sync workers always close: `--keep-alive 0` does the same here.",
         ..SECONDS
     },
     Setting {
