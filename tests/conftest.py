@@ -1,0 +1,53 @@
+"""Fixtures for all black-box tests; the rest of the machinery is in ``support``."""
+
+import contextlib
+
+import pytest
+from support import nginx as nginx_support
+from support.server import IS_GUNICORN, Server
+
+
+def pytest_collection_modifyitems(items):
+    """Leave out what Gunicorn does not claim when the tests run against it."""
+    if not IS_GUNICORN:
+        return
+    for item in items:
+        if item.get_closest_marker("beyond_gunicorn"):
+            item.add_marker(pytest.mark.skip(reason="Gunicorn does not do this"))
+
+
+@pytest.fixture
+def serve(tmp_path):
+    """Start a server for one test: ``serve("module:app", "--flag", ...)``."""
+    with contextlib.ExitStack() as running:
+
+        def start(app, *arguments, **options):
+            return running.enter_context(Server(tmp_path, app, *arguments, **options))
+
+        yield start
+
+
+@pytest.fixture(scope="module")
+def serve_module(tmp_path_factory):
+    """Start a server that all tests of a file share."""
+    with contextlib.ExitStack() as running:
+
+        def start(app, *arguments, **options):
+            folder = tmp_path_factory.mktemp("server")
+            return running.enter_context(Server(folder, app, *arguments, **options))
+
+        yield start
+
+
+@pytest.fixture(scope="module")
+def nginx(tmp_path_factory):
+    """Put nginx in front of a server: ``nginx(server)``."""
+    if nginx_support.PROGRAM is None:
+        pytest.skip("nginx is not installed here (make deps-nginx)")
+    with contextlib.ExitStack() as running:
+
+        def start(server):
+            folder = tmp_path_factory.mktemp("nginx")
+            return running.enter_context(nginx_support.Nginx(folder, server))
+
+        yield start

@@ -1,0 +1,1 @@
+"""What the black-box tests are made of: a server to start, a raw client, ways to wait."""
