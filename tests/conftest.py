@@ -3,6 +3,7 @@
 import contextlib
 
 import pytest
+
 from support import nginx as nginx_support
 from support.server import IS_GUNICORN, Server
 

@@ -1,6 +1,7 @@
 """An application may do anything wrong: the client hears of it, the worker lives."""
 
 import pytest
+
 from support.server import IS_GUNICORN
 
 BEFORE_THE_HEAD = [

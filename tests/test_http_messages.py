@@ -5,6 +5,7 @@ import shutil
 import subprocess
 
 import pytest
+
 from support.client import chunked, message
 from support.server import IS_GUNICORN
 

@@ -5,6 +5,7 @@ import resource
 import time
 
 import pytest
+
 from support import process
 from support.client import message
 

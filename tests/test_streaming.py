@@ -3,6 +3,7 @@
 import time
 
 import pytest
+
 from support.client import message
 
 

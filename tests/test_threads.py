@@ -4,6 +4,7 @@ import threading
 import time
 
 import pytest
+
 from support.client import message
 
 SECONDS = 1.5

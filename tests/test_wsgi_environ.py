@@ -4,6 +4,7 @@ import json
 import socket
 
 import pytest
+
 from support.client import Connection, message
 from support.server import NAME
 

@@ -5,6 +5,7 @@ import json
 import os
 
 import pytest
+
 from support.client import chunked, message
 from support.wait import until
 

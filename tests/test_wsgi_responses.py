@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from support.server import APPS, IS_GUNICORN
 from support.wait import until
 
