@@ -50,8 +50,6 @@ pub enum Notice {
     },
     /// A worker's heartbeat is overdue.
     Timeout(i32),
-    /// A worker has not left when it was told to.
-    Overdue(i32),
     /// How a worker ended.
     Exited(i32, Death),
     /// What a worker was doing.
@@ -101,7 +99,6 @@ impl Notice {
             Notice::ChildExists
             | Notice::ParentExists
             | Notice::ReexecEnded(_)
-            | Notice::Overdue(_)
             | Notice::Respawning { .. } => Level::Warning,
             Notice::Exited(_, Death::Code(_))
             | Notice::Serving { .. }
@@ -134,9 +131,6 @@ impl fmt::Display for Notice {
                 pause.as_secs_f64()
             ),
             Notice::Timeout(pid) => write!(f, "WORKER TIMEOUT (pid:{pid})"),
-            Notice::Overdue(pid) => {
-                write!(f, "Worker (pid:{pid}) did not leave in time and is killed.")
-            }
             Notice::Exited(pid, death) => exited(f, *pid, *death),
             Notice::Serving { pid, request, age } => write!(
                 f,

@@ -82,7 +82,7 @@ impl Arbiter {
             // A tick follows once all workers have been looked at.
             Event::Seen { age, beat, ready } => return self.handle_seen(age, beat, ready),
             Event::Exited { pid, death } => self.reap_worker(pid, death, now),
-            Event::Reloaded(options) => self.begin_rollout(options, now),
+            Event::Reloaded(options) => self.begin_rollout(options),
             Event::ReloadRefused => self.notify(Milestone::Ready),
             Event::Reexecuted { pid } => self.upgrade = Upgrade::Child(pid),
             Event::ParentGone => self.promote(),
@@ -110,9 +110,6 @@ impl Arbiter {
         };
         let workers = self.workers.iter().filter_map(|worker| match worker.life {
             Life::Aborted { kill_at, .. } => Some(kill_at),
-            Life::Leaving { kill_at, .. } => {
-                Some(worker.silent_at(timeout).unwrap_or(kill_at).min(kill_at))
-            }
             _ => worker.silent_at(timeout),
         });
         workers.chain(phase).min()
@@ -176,7 +173,7 @@ impl Arbiter {
                 self.signal_workers(Signal::Usr1);
             }
             Signal::Usr2 => self.reexec(),
-            Signal::Winch => self.winch(now),
+            Signal::Winch => self.winch(),
             _ => {}
         }
     }
@@ -202,13 +199,13 @@ impl Arbiter {
         }
     }
 
-    fn winch(&mut self, now: Duration) {
+    fn winch(&mut self) {
         if !self.options.daemon {
             return self.log(Notice::WinchIgnored);
         }
         self.log(Notice::GracefulStop);
         self.set_target(0);
-        self.dismiss(now, |_| true);
+        self.dismiss(|_| true);
     }
 
     fn handle_seen(&mut self, age: u32, beat: Option<Duration>, ready: bool) {
@@ -231,17 +228,16 @@ impl Arbiter {
     }
 
     /// Makes those of the staying workers leave for which `who` holds.
-    fn dismiss(&mut self, now: Duration, who: impl Fn(&WorkerHandle) -> bool) {
-        self.dismiss_oldest(now, usize::MAX, who);
+    fn dismiss(&mut self, who: impl Fn(&WorkerHandle) -> bool) {
+        self.dismiss_oldest(usize::MAX, who);
     }
 
-    fn dismiss_oldest(&mut self, now: Duration, limit: usize, who: impl Fn(&WorkerHandle) -> bool) {
-        let kill_at = now + self.options.graceful_timeout;
+    fn dismiss_oldest(&mut self, limit: usize, who: impl Fn(&WorkerHandle) -> bool) {
         let leaving = self
             .workers
             .iter_mut()
             .filter(|worker| who(worker))
-            .filter_map(|worker| worker.leave(kill_at))
+            .filter_map(|worker| worker.leave())
             .take(limit);
         for (pid, signal) in leaving {
             self.actions.push_back(Action::Kill(pid, signal));

@@ -35,13 +35,8 @@ pub enum Life {
         /// Then it is killed.
         kill_at: Duration,
     },
-    /// Asked to leave.
-    Leaving {
-        /// Its process.
-        pid: i32,
-        /// Then it is killed.
-        kill_at: Duration,
-    },
+    /// Asked to leave. It may finish what it has for as long as its heartbeat goes on.
+    Leaving(i32),
 }
 
 impl WorkerHandle {
@@ -52,7 +47,7 @@ impl WorkerHandle {
             Life::Booting(pid)
             | Life::Ready(pid)
             | Life::Aborted { pid, .. }
-            | Life::Leaving { pid, .. } => Some(pid),
+            | Life::Leaving(pid) => Some(pid),
         }
     }
 
@@ -74,14 +69,14 @@ impl WorkerHandle {
             .map(|beat| beat + timeout)
     }
 
-    /// Makes it leave until `kill_at`; gives the signal to send, none if it was told before.
-    pub fn leave(&mut self, kill_at: Duration) -> Option<(i32, Signal)> {
+    /// Makes it leave; gives the signal to send, none if it was told before.
+    pub fn leave(&mut self) -> Option<(i32, Signal)> {
         match self.life {
             Life::Booting(pid) | Life::Ready(pid) => {
-                self.life = Life::Leaving { pid, kill_at };
+                self.life = Life::Leaving(pid);
                 Some((pid, Signal::Term))
             }
-            Life::Forking | Life::Aborted { .. } | Life::Leaving { .. } => None,
+            Life::Forking | Life::Aborted { .. } | Life::Leaving(_) => None,
         }
     }
 }

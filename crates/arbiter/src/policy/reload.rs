@@ -1,7 +1,5 @@
 //! A new generation takes over, or does not. The picture is in [`crate::rollout`].
 
-use std::time::Duration;
-
 use oxicorn_sys::notify::Milestone;
 
 use super::Arbiter;
@@ -9,7 +7,7 @@ use crate::rollout::{Before, Rollout};
 use crate::{Action, Options};
 
 impl Arbiter {
-    pub(super) fn begin_rollout(&mut self, options: Options, now: Duration) {
+    pub(super) fn begin_rollout(&mut self, options: Options) {
         // A reload during a reload: what can be fallen back on is still what was there before the first.
         let before = match std::mem::replace(&mut self.rollout, Rollout::Settled) {
             Rollout::Canary(before) => before,
@@ -25,16 +23,16 @@ impl Arbiter {
         self.generation = self.generation.wrapping_add(1);
         self.pause.reset();
         // Nobody waits for workers of an intermediate generation that do not serve yet.
-        self.dismiss(now, |worker| !worker.is_ready());
+        self.dismiss(|worker| !worker.is_ready());
     }
 
     /// Puts the old settings back; the old workers are the newest generation again.
-    pub(super) fn call_off(&mut self, now: Duration) {
+    pub(super) fn call_off(&mut self) {
         let Rollout::Canary(before) = std::mem::replace(&mut self.rollout, Rollout::Settled) else {
             return;
         };
         let failed = self.generation;
-        self.dismiss(now, |worker| worker.generation == failed);
+        self.dismiss(|worker| worker.generation == failed);
         for worker in &mut self.workers {
             worker.generation = failed;
         }

@@ -16,8 +16,7 @@ use crate::{Action, Notice};
 const AFTER_ABORT: Duration = Duration::from_secs(1);
 
 impl Arbiter {
-    /// Aborts workers that are silent for longer than the timeout; kills those still here a second later, and
-    /// those that were asked to leave and have not.
+    /// Aborts workers that are silent for longer than the timeout; kills those still here a second later.
     pub(super) fn murder_workers(&mut self, now: Duration) {
         let timeout = self.options.timeout;
         for worker in &mut self.workers {
@@ -31,15 +30,12 @@ impl Arbiter {
                     Action::Kill(pid, Signal::Abrt),
                 ]);
             }
-            match &mut worker.life {
-                Life::Aborted { kill_at, .. } if now >= *kill_at => *kill_at = now + AFTER_ABORT,
-                Life::Leaving { kill_at, .. } if now >= *kill_at => {
-                    *kill_at = now + AFTER_ABORT;
-                    self.actions.push_back(Action::Log(Notice::Overdue(pid)));
-                }
-                _ => continue,
+            if let Life::Aborted { kill_at, .. } = &mut worker.life
+                && now >= *kill_at
+            {
+                *kill_at = now + AFTER_ABORT;
+                self.actions.push_back(Action::Kill(pid, Signal::Kill));
             }
-            self.actions.push_back(Action::Kill(pid, Signal::Kill));
         }
     }
 
@@ -62,14 +58,14 @@ impl Arbiter {
                 self.spawn_worker(now);
             }
         }
-        self.dismiss_oldest(now, new.saturating_sub(wanted), is_new);
+        self.dismiss_oldest(new.saturating_sub(wanted), is_new);
 
         let ready = self.count(|worker| is_new(worker) && worker.is_ready());
         let needed = match self.rollout {
             Rollout::Canary(_) => old,
             _ => self.target.saturating_sub(ready),
         };
-        self.dismiss_oldest(now, old.saturating_sub(needed), is_old);
+        self.dismiss_oldest(old.saturating_sub(needed), is_old);
     }
 
     pub(super) fn spawn_worker(&mut self, now: Duration) {
@@ -102,13 +98,13 @@ impl Arbiter {
             age: worker.age,
             boot_failure,
         });
-        if !matches!(self.phase, Phase::Running) || matches!(worker.life, Life::Leaving { .. }) {
+        if !matches!(self.phase, Phase::Running) || matches!(worker.life, Life::Leaving(_)) {
             return;
         }
         let canary = worker.generation == self.generation && !worker.is_ready();
         if canary && matches!(self.rollout, Rollout::Canary(_)) && self.serving() > 0 {
             self.log(Notice::ReloadCalledOff { pid, death });
-            self.call_off(now);
+            self.call_off();
         } else if let (true, Death::Code(status)) = (boot_failure, death) {
             self.fail_boot(status, now);
         } else {

@@ -173,13 +173,3 @@ fn a_heartbeat_counts_as_ready() {
     sim.beat(2);
     assert_eq!(sim.actions(), [Action::CommitReload, kill(1, Term)]);
 }
-
-#[test]
-fn old_workers_that_do_not_leave_are_killed_in_time() {
-    let mut sim = Sim::with_workers(1);
-    sim.hup(1);
-    sim.ready(2);
-    sim.forget();
-    sim.advance(20.0);
-    assert_eq!(sim.actions(), [kill(1, Kill)]);
-}

@@ -77,7 +77,6 @@ fn timeout_zero_switches_it_off() {
 #[test]
 fn a_leaving_worker_may_stall_as_little_as_any_other() {
     let mut sim = Sim::with_workers(2);
-    sim.options.graceful_timeout = std::time::Duration::from_secs(300);
     sim.hup(2);
     sim.ready(3);
     sim.ready(4);
