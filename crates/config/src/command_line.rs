@@ -25,6 +25,7 @@ pub struct Stop {
 }
 
 const ARGUMENTS: &str = "APP_MODULE";
+const USAGE: &str = "oxicorn [OPTIONS] [APP_MODULE]";
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 impl CommandLine {
@@ -59,16 +60,26 @@ fn stop(error: &clap::Error) -> Stop {
             status: 0,
         },
         _ => Stop {
-            text: error.render().to_string(),
+            text: mistake(error),
             status: 2,
         },
+    }
+}
+
+/// Clap leaves the usage out where a value is wrong; operators expect it under every mistake.
+fn mistake(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    if text.contains("Usage:") {
+        text
+    } else {
+        format!("Usage: {USAGE}\n\n{text}")
     }
 }
 
 fn command() -> Command {
     Command::new("oxicorn")
         .version(VERSION)
-        .override_usage("oxicorn [OPTIONS] [APP_MODULE]")
+        .override_usage(USAGE)
         .disable_version_flag(true)
         .infer_long_args(true)
         // The last one wins; those that make a list still add up.

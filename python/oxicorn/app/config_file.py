@@ -6,8 +6,8 @@ import importlib
 import os
 import sys
 import traceback
-from importlib.machinery import ModuleSpec, SourceFileLoader, SourcelessFileLoader
-from importlib.util import module_from_spec
+from importlib.machinery import SourcelessFileLoader
+from types import CodeType, ModuleType
 from typing import Any
 
 from oxicorn.errors import ConfigError
@@ -43,24 +43,30 @@ def executed(path: str) -> dict[str, Any]:
     """The globals of a file, which is executed under a module name of its own."""
     if not os.path.exists(path):
         raise ConfigError(f"{path!r} doesn't exist")
-    extension = os.path.splitext(path)[1]
-    if extension not in (".py", ".pyc"):
+    if os.path.splitext(path)[1] not in (".py", ".pyc"):
         print(
             "!!!\n"
             "!!! WARNING: a configuration file is Python and its name should end in '.py'.\n"
             f"!!! {path} is read as Python all the same.",
             file=sys.stderr,
         )
-    compiled = extension == ".pyc"
-    loader = (SourcelessFileLoader if compiled else SourceFileLoader)(MODULE, path)
+    module = ModuleType(MODULE)
+    module.__file__ = path
+    sys.modules[MODULE] = module
     try:
-        module = module_from_spec(ModuleSpec(MODULE, loader, origin=path))
-        module.__file__ = path
-        sys.modules[MODULE] = module
-        loader.exec_module(module)
+        exec(code(path), vars(module))
     except (Exception, SystemExit) as error:
         raise failure(path, error) from error
     return vars(module)
+
+
+def code(path: str) -> CodeType:
+    """The code of a file, compiled or source."""
+    if path.endswith(".pyc"):
+        return SourcelessFileLoader(MODULE, path).get_code(MODULE)  # type: ignore[return-value]
+    # Past the bytecode cache, which cannot tell two versions of one second and one length apart.
+    with open(path, "rb") as file:
+        return compile(file.read(), path, "exec")
 
 
 def failure(location: str, error: BaseException) -> ConfigError:
