@@ -54,7 +54,7 @@ class Load:
 def require_wrk() -> None:
     """Fail early and say how to get it."""
     if shutil.which("wrk") is None:
-        raise LoadFailed("wrk is not installed: apt-get install wrk (or brew, dnf, pacman)")
+        raise LoadFailed("wrk is not installed: apt-get install wrk")
 
 
 def send(workload: Workload, port: int, core: int, connections: int, seconds: int) -> Load:
