@@ -35,7 +35,9 @@ impl Environment {
     }
 
     pub(crate) fn default_of(&self, setting: &Setting) -> Value {
-        let fed = setting.variable.and_then(|name| self.from_variable(name));
+        let fed = setting
+            .variable
+            .and_then(|name| self.variable_default(name));
         fed.unwrap_or_else(|| match setting.default {
             Fallback::Value(constant) => constant.into(),
             Fallback::Hook => Value::None,
@@ -46,7 +48,7 @@ impl Environment {
         })
     }
 
-    fn from_variable(&self, name: &str) -> Option<Value> {
+    fn variable_default(&self, name: &str) -> Option<Value> {
         let text = self.variable(name)?;
         match name {
             // Platforms that set PORT expect the server on every interface.
