@@ -135,10 +135,8 @@ impl Findings {
             (false, Some(length)) => Ok(BodyLength::Known(length)),
             (true, Some(_)) => Err(Refused::TwoLengths),
             (true, None) if modern && self.codings.chunked => Ok(BodyLength::Chunked),
-            (true, None) if modern => {
-                Err(Refused::TransferEncoding(Quote::new(b"without chunked")))
-            }
-            (true, None) => Err(Refused::TransferEncoding(Quote::new(b"in HTTP/1.0"))),
+            (true, None) if modern => Err(Refused::NotChunked),
+            (true, None) => Err(Refused::CodingInHttp10),
         }
     }
 }
@@ -154,7 +152,7 @@ impl Codings {
             }
             // Nothing may follow chunked, not even itself.
             if self.chunked {
-                return Err(Refused::TransferEncoding(Quote::new(value)));
+                return Err(Refused::AfterChunked(Quote::new(value)));
             }
             self.compressed |= compresses;
             self.chunked = is(b"chunked");

@@ -73,8 +73,12 @@ pub enum Refused {
     ContentLength(Quote),
     /// Both `Content-Length` and `Transfer-Encoding`.
     TwoLengths,
-    /// chunked is not the last coding, not there, there twice, or in an HTTP/1.0 request.
-    TransferEncoding(Quote),
+    /// A coding after chunked, which has to be the last one.
+    AfterChunked(Quote),
+    /// Codings, but no chunked: no telling where the body ends.
+    NotChunked,
+    /// A transfer coding in a request of HTTP/1.0, which has none.
+    CodingInHttp10,
     /// A coding that nobody knows.
     UnknownCoding(Quote),
     /// An expectation other than `100-continue`.
@@ -185,16 +189,18 @@ impl fmt::Display for Refused {
             Self::ContentLength(value) => {
                 write!(
                     f,
-                    "Invalid Content-Length: {value}: expected decimal digits"
+                    "Invalid Content-Length: {value}: expected decimal digits below 2^64"
                 )
             }
             Self::TwoLengths => write!(f, "Both Content-Length and Transfer-Encoding are given"),
-            Self::TransferEncoding(value) => {
+            Self::AfterChunked(value) => {
                 write!(
                     f,
-                    "Invalid Transfer-Encoding: {value}: chunked must be last, once, and not in HTTP/1.0"
+                    "Invalid Transfer-Encoding: {value}: chunked must be last, and once"
                 )
             }
+            Self::NotChunked => write!(f, "Transfer-Encoding without chunked"),
+            Self::CodingInHttp10 => write!(f, "Transfer-Encoding in a request of HTTP/1.0"),
             Self::UnknownCoding(coding) => write!(f, "Unsupported transfer coding: {coding}"),
             Self::Expectation(value) => {
                 write!(
