@@ -138,6 +138,14 @@ impl Identity {
 }
 
 impl SocketFile {
+    /// The file of a socket that was inherited together with the duty to remove it.
+    pub fn inherited(path: &Path) -> io::Result<SocketFile> {
+        Ok(SocketFile {
+            path: path.to_owned(),
+            identity: Identity::of(&fs::symlink_metadata(path)?),
+        })
+    }
+
     /// Removes the file, unless another server has put its own in this place meanwhile.
     pub fn remove(&self) -> io::Result<()> {
         match fs::symlink_metadata(&self.path) {

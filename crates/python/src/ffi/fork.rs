@@ -1,1 +1,35 @@
-//! Forking with the hooks that CPython wants around it.
+//! fork(2) as the interpreter wants it: with its locks held and its threads' state put right.
+
+use std::io;
+
+use oxicorn_sys::fork::{self, Fork};
+use oxicorn_sys::signals::Mask;
+use pyo3::ffi;
+use pyo3::prelude::*;
+
+/// Forks with every signal blocked, before the interpreter's own preparations and until they are undone. The
+/// child goes on with signals blocked: it has to install its handlers first. It knows the mask to
+/// go back to, because it is the one that its parent always has.
+pub fn fork(_py: Python<'_>) -> io::Result<Option<i32>> {
+    let mask = Mask::block_all()?;
+    // SAFETY: the token says that this thread is attached to the interpreter, which is what the three PyOS
+    // functions ask for, and they are called in the documented order. The arbiter has one thread; what
+    // threads an application started on preloading do not exist in the child, as after os.fork.
+    let forked = unsafe {
+        ffi::PyOS_BeforeFork();
+        let forked = fork::fork();
+        match forked {
+            Ok(Fork::Child(_)) => ffi::PyOS_AfterFork_Child(),
+            _ => ffi::PyOS_AfterFork_Parent(),
+        }
+        forked
+    };
+    if let Ok(Fork::Child(_)) = forked {
+        return Ok(None);
+    }
+    mask.restore();
+    match forked? {
+        Fork::Parent(pid) => Ok(Some(pid)),
+        Fork::Child(_) => Ok(None),
+    }
+}

@@ -1,22 +1,88 @@
-//! Placeholder.
+//! The arbiter's border: the loop of `oxicorn-arbiter` under `oxicorn.arbiter.Arbiter`.
+//!
+//! The start, the hooks and everything that an operator may override are Python; who is forked and signalled when,
+//! and the system calls, are not.
 
-use pyo3::exceptions::PyNotImplementedError;
+mod host;
+mod inbox;
+mod service;
+mod slot;
+mod sockets;
+
+use std::time::Duration;
+
+use oxicorn_arbiter::{Arbiter, Driver, End, Options};
+use oxicorn_sys::notify::Notifier;
+use oxicorn_sys::scoreboard::{self, Scoreboard};
+use pyo3::intern;
 use pyo3::prelude::*;
 
+use self::host::PythonHost;
+use self::inbox::Inbox;
+
+/// Records of the scoreboard at least; unused ones cost nothing.
+const RECORDS: usize = 1024;
+
 /// Adds what this module gives to Python.
-pub fn register(_module: &Bound<'_, PyModule>) -> PyResult<()> {
-    Ok(())
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<Inbox>()?;
+    module.add_class::<slot::Slot>()?;
+    module.add_function(wrap_pyfunction!(supervise, module)?)?;
+    sockets::register(module)?;
+    service::register(module)
 }
 
-/// Runs the master until it ends, and gives its exit status.
-pub fn run(_py: Python<'_>, app: &Bound<'_, PyAny>) -> PyResult<i32> {
-    crate::config::typed(&app.getattr("cfg")?)?;
-    Err(PyNotImplementedError::new_err("there is no process model yet"))
+/// Runs the server until it ends, and gives its exit status. In every worker this returns as well, with the status of
+/// the worker.
+pub fn run(py: Python<'_>, app: &Bound<'_, PyAny>) -> PyResult<i32> {
+    // Before anything is touched: what this version does not do is refused.
+    crate::config::typed(&app.getattr(intern!(py, "cfg"))?)?;
+    py.import("oxicorn.arbiter")?
+        .getattr("Arbiter")?
+        .call1((app,))?
+        .call_method0("run")?
+        .extract()
 }
 
-/// The worker's record on the scoreboard.
-pub fn slot_of(_worker: &Bound<'_, PyAny>) -> PyResult<oxicorn_sys::scoreboard::Slot> {
-    oxicorn_sys::scoreboard::Scoreboard::new(1)?
-        .claim()
-        .ok_or_else(|| PyNotImplementedError::new_err("no room"))
+/// The scoreboard record of a worker.
+pub fn slot_of(worker: &Bound<'_, PyAny>) -> PyResult<scoreboard::Slot> {
+    let slot = worker.getattr(intern!(worker.py(), "slot"))?;
+    Ok(slot.cast::<slot::Slot>()?.get().record())
+}
+
+/// The loop. In the arbiter it gives `(None, status, reason)` once every worker is gone, in a worker that was just
+/// forked `(worker, 0, None)`, with all signals still blocked.
+#[pyfunction]
+fn supervise<'py>(
+    arbiter: &Bound<'py, PyAny>,
+    inbox: &Bound<'py, Inbox>,
+) -> PyResult<(Option<Bound<'py, PyAny>>, i32, Option<&'static str>)> {
+    let py = arbiter.py();
+    let options = options(arbiter)?;
+    let parent: i32 = arbiter.getattr(intern!(py, "master_pid"))?.extract()?;
+    let scoreboard = Scoreboard::new(RECORDS.max(options.workers.saturating_mul(4)))?;
+    let mut host = PythonHost::new(arbiter, inbox);
+    let driver = Driver {
+        arbiter: Arbiter::new(options, parent != 0),
+        scoreboard,
+        wakeup: inbox.get().wakeup(),
+        notifier: Notifier::from_env(|name| std::env::var_os(name)),
+        parent,
+    };
+    Ok(match driver.run(&mut host) {
+        End::Exit(outcome) => (None, outcome.status, outcome.reason()),
+        End::Child { .. } => (host.into_worker(), 0, None),
+    })
+}
+
+/// What the policy needs of the configuration that is in force.
+fn options(arbiter: &Bound<'_, PyAny>) -> PyResult<Options> {
+    let py = arbiter.py();
+    let config = crate::config::typed(&arbiter.getattr(intern!(py, "cfg"))?)?;
+    Ok(Options {
+        workers: arbiter.getattr(intern!(py, "num_workers"))?.extract()?,
+        timeout: Duration::from_secs(config.timeout),
+        graceful_timeout: Duration::from_secs(config.graceful_timeout),
+        daemon: config.daemon,
+    })
 }

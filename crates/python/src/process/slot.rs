@@ -1,0 +1,55 @@
+//! A worker's record on the scoreboard, as Python sees it.
+
+use std::sync::Arc;
+
+use oxicorn_sys::clock::monotonic_ms;
+use oxicorn_sys::scoreboard::{self, State};
+use oxicorn_sys::wait::WakeUp;
+use pyo3::prelude::*;
+
+/// Lets a worker say how it is.
+#[pyclass(frozen, module = "oxicorn._oxicorn")]
+pub struct Slot {
+    record: scoreboard::Slot,
+    /// The arbiter's pipe: it wants to know at once when a worker is ready.
+    wakeup: Arc<WakeUp>,
+}
+
+impl Slot {
+    /// For the worker that is about to be forked.
+    pub fn new(record: scoreboard::Slot, wakeup: Arc<WakeUp>) -> Slot {
+        Slot { record, wakeup }
+    }
+
+    /// The record itself.
+    pub fn record(&self) -> scoreboard::Slot {
+        self.record
+    }
+}
+
+#[pymethods]
+impl Slot {
+    /// The worker is alive.
+    fn beat(&self) {
+        self.record.beat(monotonic_ms());
+    }
+
+    /// The application is loaded.
+    fn ready(&self) {
+        self.record.set_state(State::Ready);
+        self.wakeup.wake();
+    }
+
+    /// Time of the last heartbeat in seconds of the monotonic clock; None before the first.
+    #[getter]
+    fn last_beat(&self) -> Option<f64> {
+        let beat = self.record.last_beat()?;
+        Some(std::time::Duration::from_millis(beat).as_secs_f64())
+    }
+
+    /// Requests answered.
+    #[getter]
+    fn requests(&self) -> u64 {
+        self.record.requests()
+    }
+}
