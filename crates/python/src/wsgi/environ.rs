@@ -38,7 +38,6 @@ pub struct Environs {
     words: Words,
     names: Names,
     script_name: Vec<u8>,
-    empty_input: Py<Input>,
     decoded: Vec<u8>,
     requests: u64,
 }
@@ -76,10 +75,6 @@ macro_rules! words {
 words! {
     content_length = "CONTENT_LENGTH",
     content_type = "CONTENT_TYPE",
-    empty = "",
-    get = "GET",
-    http = "http",
-    http_11 = "HTTP/1.1",
     https = "https",
     input = "wsgi.input",
     path_info = "PATH_INFO",
@@ -117,7 +112,6 @@ impl Environs {
             words: Words::new(py),
             names: Names::new(),
             script_name: common.script_name.clone(),
-            empty_input,
             decoded: Vec::new(),
             requests: 0,
         })
@@ -257,11 +251,6 @@ impl Environs {
         };
         environ.set_item(&self.words.server_name, latin1(py, name)?)?;
         environ.set_item(&self.words.server_port, latin1(py, port)?)
-    }
-
-    /// The one input of all requests without a body.
-    pub fn empty_input(&self) -> &Py<Input> {
-        &self.empty_input
     }
 }
 

@@ -5,7 +5,6 @@ use std::os::fd::BorrowedFd;
 
 use pyo3::exceptions::PyIndexError;
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
 
 /// An iterable over a file-like object. Returned as it is, a real file is sent by the kernel;
 /// wrapped by middleware, it is read block by block.
@@ -76,9 +75,4 @@ fn duplicate(descriptor: i32) -> Option<File> {
     crate::ffi::with_descriptor(descriptor, |descriptor: BorrowedFd<'_>| {
         descriptor.try_clone_to_owned().ok().map(File::from)
     })
-}
-
-/// True for exactly the kind of block that a body may consist of.
-pub fn is_bytes(object: &Bound<'_, PyAny>) -> bool {
-    object.is_instance_of::<PyBytes>()
 }

@@ -24,7 +24,6 @@ const WORTH_PINNING: usize = 16 * 1024;
 pub struct Wsgi<'py> {
     py: Python<'py>,
     callable: Bound<'py, PyAny>,
-    worker: Bound<'py, PyAny>,
     log: Bound<'py, PyAny>,
     environs: Environs,
     kit: Kit,
@@ -83,7 +82,6 @@ impl<'py> Wsgi<'py> {
         Ok(Wsgi {
             py,
             callable: worker.getattr("wsgi")?,
-            worker: worker.clone(),
             log: worker.getattr("log")?,
             environs,
             kit,
