@@ -5,7 +5,7 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
     let Some((peer, _, input)) = oxicorn_fuzz::split(data) else { return };
-    let input = &input[..input.len().min(300)];
+    let input = &input[..input.len().min(128)];
     let whole = oxicorn_fuzz::read(&peer, input, []);
     for cut in 0..input.len() {
         assert_eq!(oxicorn_fuzz::read(&peer, input, [cut]), whole);

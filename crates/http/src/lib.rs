@@ -9,6 +9,16 @@
 //! * [`response`] checks what an application answers and puts it into bytes.
 //! * [`proxy`] reads the PROXY header of a connection, [`trust`] says whose word counts.
 //!
+//! ```
+//! use oxicorn_http::{Head, HeadParser, Options};
+//!
+//! let (options, mut parser, mut head) = (Options::default(), HeadParser::new(), Head::default());
+//! let buf = b"GET /path?query HTTP/1.1\r\nHost: example.com\r\n\r\n";
+//! assert_eq!(parser.parse(&buf[..20], &options, false, &mut head), Ok(None));
+//! assert_eq!(parser.parse(buf, &options, false, &mut head), Ok(Some(buf.len())));
+//! assert_eq!(head.path(buf), b"/path");
+//! ```
+//!
 //! Whatever a peer sends ends in one of these, in [`Refused`], or in the wish for more bytes; the
 //! outcome does not depend on how the bytes were cut on their way.
 #![forbid(unsafe_code)]

@@ -253,3 +253,73 @@ impl HeadParser {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MESSAGE: &[u8] = b"GET /a HTTP/1.1\r\nHost: b\r\nX: c\r\n\r\n";
+
+    #[test]
+    fn parser_is_fresh_until_a_byte_comes_and_after_each_head() {
+        let (options, mut parser, mut head) =
+            (Options::default(), HeadParser::new(), Head::default());
+        for _ in 0..2 {
+            assert_eq!(parser.parse(b"", &options, false, &mut head), Ok(None));
+            assert!(parser.is_fresh());
+            assert_eq!(parser.parse(b"\r", &options, false, &mut head), Ok(None));
+            assert!(!parser.is_fresh());
+            let message = [b"\r\n", MESSAGE].concat();
+            let parsed = parser.parse(&message, &options, false, &mut head);
+            assert_eq!(parsed, Ok(Some(message.len())));
+            assert!(parser.is_fresh());
+        }
+    }
+
+    #[test]
+    fn what_follows_the_head_is_left_alone() {
+        let (options, mut head) = (Options::default(), Head::default());
+        let buf = [MESSAGE, b"\0\n"].concat();
+        let parsed = HeadParser::new().parse(&buf, &options, false, &mut head);
+        assert_eq!(parsed, Ok(Some(MESSAGE.len())));
+        assert_eq!(head.target(&buf), b"/a");
+        assert_eq!(
+            head.first(FieldKind::Host)
+                .map(|host| head.value(&buf, host)),
+            Some(&b"b"[..])
+        );
+        assert_eq!(head.first(FieldKind::ContentLength), None);
+    }
+
+    #[test]
+    fn a_reused_head_forgets_the_message_before() {
+        let options = Options::default();
+        let (mut parser, mut head) = (HeadParser::new(), Head::default());
+        let first = b"POST / HTTP/1.0\r\nContent-Length: 5\r\nX-Forwarded-Proto: https\r\n\r\n";
+        assert!(parser.parse(first, &options, true, &mut head).is_ok());
+        assert_eq!(
+            (head.body, head.scheme),
+            (crate::BodyLength::Known(5), crate::Scheme::Https)
+        );
+        assert!(parser.parse(MESSAGE, &options, true, &mut head).is_ok());
+        assert_eq!(
+            (head.body, head.scheme),
+            (crate::BodyLength::None, crate::Scheme::Http)
+        );
+        assert_eq!(head.fields.len(), 2);
+        assert!(head.keep_alive && !head.has(FieldKind::ContentLength));
+    }
+
+    #[test]
+    fn a_line_is_refused_before_its_end_if_it_is_too_long() {
+        let (options, mut parser, mut head) =
+            (Options::default(), HeadParser::new(), Head::default());
+        let line = [b'A'; 5000];
+        assert_eq!(
+            parser.parse(&line[..4095], &options, false, &mut head),
+            Ok(None)
+        );
+        let refused = parser.parse(&line[..4096], &options, false, &mut head);
+        assert_eq!(refused, Err(Refused::RequestLineTooLong(4094)));
+    }
+}
