@@ -28,6 +28,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Inbox>()?;
     module.add_class::<slot::Slot>()?;
     module.add_function(wrap_pyfunction!(supervise, module)?)?;
+    module.add_function(wrap_pyfunction!(check_settings, module)?)?;
     sockets::register(module)?;
     service::register(module)
 }
@@ -73,6 +74,12 @@ fn supervise<'py>(
         End::Exit(outcome) => (None, outcome.status, outcome.reason()),
         End::Child { .. } => (host.into_worker(), 0, None),
     })
+}
+
+/// Raises `oxicorn.errors.ConfigError` if the settings do not fit together.
+#[pyfunction]
+fn check_settings(cfg: &Bound<'_, PyAny>) -> PyResult<()> {
+    crate::config::typed(cfg).map(drop)
 }
 
 /// What the policy needs of the configuration that is in force.

@@ -1,0 +1,82 @@
+"""A worker process, from its fork to its exit status."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from types import FrameType
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from oxicorn import sockets
+from oxicorn.errors import AppImportError
+from oxicorn.title import set_title
+
+if TYPE_CHECKING:
+    from oxicorn.arbiter import Arbiter
+
+
+def run_worker(arbiter: Arbiter, worker: Any) -> int:
+    """Be this worker, and give the status to exit with. Called with all signals blocked."""
+    take_signals(arbiter)
+    try:
+        # What was sent since the fork is delivered here, to our handlers.
+        signal.pthread_sigmask(signal.SIG_SETMASK, arbiter.mask)
+        return boot(arbiter, worker)
+    except SystemExit as error:
+        return exit_status(error)
+    except AppImportError as error:
+        arbiter.log.debug("The application cannot be used", exc_info=True)
+        print(error, file=sys.stderr, flush=True)
+        return arbiter.APP_LOAD_ERROR
+    except Exception as error:
+        arbiter.log.exception("Exception in worker process")
+        if worker.booted:
+            return 255
+        print(error, file=sys.stderr, flush=True)
+        return arbiter.WORKER_BOOT_ERROR
+    finally:
+        arbiter.log.info("Worker exiting (pid: %s)", os.getpid())
+        try:
+            arbiter.cfg.worker_exit(arbiter, worker)
+        except Exception:
+            arbiter.log.warning("Exception during worker exit", exc_info=True)
+
+
+def boot(arbiter: Arbiter, worker: Any) -> int:
+    """From the fork to the end of the worker's loop."""
+    worker.pid = os.getpid()
+    set_title(f"oxicorn: worker [{arbiter.proc_name}]")
+    arbiter.log.info("Booting worker with pid: %s", worker.pid)
+    if arbiter.cfg.reuse_port and not arbiter.origin.has_sockets:
+        own = sockets.bind_all(arbiter.cfg, arbiter.log, per_worker=True)
+        worker.sockets = [*worker.sockets, *own]
+    arbiter.cfg.post_fork(arbiter, worker)
+    worker.init_process()
+    return 0
+
+
+def take_signals(arbiter: Arbiter) -> None:
+    """Replace the arbiter's handlers, until the worker installs its own."""
+    signal.set_wakeup_fd(-1)
+    for number in arbiter.SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
+    for number in signal.SIGUSR1, signal.SIGWINCH:
+        signal.signal(number, signal.SIG_IGN)
+    for number in signal.SIGTERM, signal.SIGINT, signal.SIGQUIT:
+        signal.signal(number, leave)
+
+
+def leave(sig: int, frame: FrameType | None) -> NoReturn:
+    """Leave in good order: worker_exit is run."""
+    sys.exit(0)
+
+
+def exit_status(error: SystemExit) -> int:
+    """The status that ``sys.exit`` was called with."""
+    if error.code is None:
+        return 0
+    if isinstance(error.code, int):
+        return error.code
+    print(error.code, file=sys.stderr, flush=True)
+    return 1

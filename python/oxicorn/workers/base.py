@@ -1,0 +1,150 @@
+"""The life of a worker process, for built-in and custom worker classes alike."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import random
+import signal
+import sys
+import time
+from types import FrameType
+from typing import Any, ClassVar
+
+from oxicorn import _oxicorn
+
+
+class Worker:
+    """A worker. Subclasses implement ``run``.
+
+    It is made in the arbiter and then forked. While it runs it must call ``notify`` at least every
+    ``timeout`` seconds, and leave when ``alive`` is false or its parent is not ``ppid`` any more.
+    """
+
+    SIGNALS: ClassVar[list[int]] = [
+        getattr(signal, f"SIG{name}")
+        for name in "ABRT HUP QUIT INT TERM USR1 USR2 WINCH CHLD".split()
+    ]
+
+    #: Pipe that signals write to, so that a loop can sleep on it.
+    PIPE: tuple[int, int]
+    #: This worker's record on the scoreboard; given by the arbiter.
+    slot: _oxicorn.Slot
+
+    def __init__(
+        self, age: int, ppid: int, sockets: list[Any], app: Any, timeout: float, cfg: Any, log: Any
+    ) -> None:
+        self.age = age
+        self.pid: int | str = "[booting]"
+        self.ppid = ppid
+        self.sockets = sockets
+        self.app = app
+        self.timeout = timeout
+        self.cfg = cfg
+        self.log = log
+        self.booted = False
+        self.aborted = False
+        self.alive = True
+        self.reloader: Any = None
+        self.nr = 0
+        self.max_requests = sys.maxsize
+        if cfg.max_requests > 0:
+            # So that workers that were started together do not all leave together.
+            self.max_requests = cfg.max_requests + random.randint(0, cfg.max_requests_jitter)
+        self.wsgi: Any = None
+        self.wait_fds: list[Any] = []
+
+    def __str__(self) -> str:
+        return f"<Worker {self.pid}>"
+
+    def notify(self) -> None:
+        """Tell the arbiter that this worker is alive."""
+        self.slot.beat()
+
+    def run(self) -> None:
+        """Serve until told to leave."""
+        raise NotImplementedError
+
+    def init_process(self) -> None:
+        """Become a worker, load the application and run. Subclasses that extend this call it last."""
+        os.environ.update(self.cfg.env)
+        self.drop_privileges()
+        random.seed()
+
+        self.PIPE = os.pipe()
+        for descriptor in self.PIPE:
+            os.set_blocking(descriptor, False)
+        self.wait_fds = [*self.sockets, self.PIPE[0]]
+        self.log.close_on_exec()
+        self.init_signals()
+
+        self.load_wsgi()
+        self.cfg.post_worker_init(self)
+        self.booted = True
+        self.slot.ready()
+        self.run()
+
+    def drop_privileges(self) -> None:
+        """Go on as the user and group of the configuration."""
+        name = None
+        if self.cfg.initgroups:
+            try:
+                name = pwd.getpwuid(self.cfg.uid).pw_name
+            except KeyError:
+                self.log.warning("User %s has no name, so it has no groups to take.", self.cfg.uid)
+        _oxicorn.assume_identity(self.cfg.uid, self.cfg.gid, name)
+
+    def load_wsgi(self) -> None:
+        """Load the application."""
+        self.wsgi = self.app.wsgi()
+
+    def init_signals(self) -> None:
+        """Install the handlers. A signal that arrives meanwhile waits for its new handler."""
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, self.SIGNALS)
+        try:
+            for number in self.SIGNALS:
+                signal.signal(number, signal.SIG_DFL)
+            signal.signal(signal.SIGQUIT, self.handle_quit)
+            signal.signal(signal.SIGTERM, self.handle_exit)
+            signal.signal(signal.SIGINT, self.handle_quit)
+            signal.signal(signal.SIGWINCH, self.handle_winch)
+            signal.signal(signal.SIGUSR1, self.handle_usr1)
+            signal.signal(signal.SIGABRT, self.handle_abort)
+            # System calls of the application go on after these two.
+            signal.siginterrupt(signal.SIGTERM, False)
+            signal.siginterrupt(signal.SIGUSR1, False)
+            signal.set_wakeup_fd(self.PIPE[1], warn_on_full_buffer=False)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """TERM: finish what there is, then leave."""
+        self.alive = False
+
+    def handle_quit(self, sig: int, frame: FrameType | None) -> None:
+        """INT and QUIT: leave at once."""
+        self.alive = False
+        self.cfg.worker_int(self)
+        # Other threads get a moment to end what they are at.
+        time.sleep(0.1)
+        sys.exit(0)
+
+    def handle_abort(self, sig: int, frame: FrameType | None) -> None:
+        """ABRT: the arbiter has not heard of this worker for too long."""
+        self.alive = False
+        self.aborted = True
+        self.cfg.worker_abort(self)
+        sys.exit(1)
+
+    def handle_usr1(self, sig: int, frame: FrameType | None) -> None:
+        """USR1: the log files were moved away."""
+        self.log.reopen_files()
+
+    def handle_winch(self, sig: int, frame: FrameType | None) -> None:
+        """WINCH: a terminal was resized, which is nothing to a worker."""
+        self.log.debug("worker: SIGWINCH ignored.")
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
+        """Log what went wrong with a request. For custom workers that speak HTTP themselves."""
+        address = addr[0] if isinstance(addr, tuple) and addr else addr
+        self.log.error("Error handling a request from %s", address, exc_info=exc)
