@@ -105,11 +105,13 @@ impl Arbiter {
             Phase::Asked { deadline, .. } | Phase::Killed { deadline, .. } => {
                 return Some(deadline);
             }
+            Phase::Idle | Phase::Over => return None,
             Phase::Running => self.pause.wait(now),
-            Phase::Idle | Phase::Over => None,
         };
         let workers = self.workers.iter().filter_map(|worker| match worker.life {
             Life::Aborted { kill_at, .. } => Some(kill_at),
+            // Before its first heartbeat a worker may be silent, but once it begins nobody says so.
+            _ if worker.last_beat.is_none() && !timeout.is_zero() => Some(now + timeout),
             _ => worker.silent_at(timeout),
         });
         workers.chain(phase).min()
