@@ -12,7 +12,7 @@ pub const SERVER: &[u8] = b"Server: oxicorn\r\n";
 /// What the head of a response depends on besides the application.
 #[derive(Clone, Copy, Debug)]
 pub struct Facts {
-    /// Version of the request, which is also that of the response.
+    /// Version of the request; the response has the same, but none above HTTP/1.1.
     pub version: Version,
     /// The request was HEAD.
     pub is_head: bool,
@@ -89,7 +89,9 @@ fn framing(facts: &Facts, code: u16, fields: &Fields) -> BodyEncoder {
     }
 }
 
+/// RFC 9110 §2.5: the version of the answer is the highest that we speak and the client understands.
 fn write_status_line(out: &mut Vec<u8>, version: Version, status: &[u8]) {
+    let version = version.min(Version::HTTP_11);
     out.extend_from_slice(&version.as_bytes());
     out.extend_from_slice(b" ");
     out.extend_from_slice(status);
@@ -164,6 +166,12 @@ mod tests {
                 keep_alive: false
             }
         );
+    }
+
+    #[test]
+    fn no_answer_claims_a_version_above_ours() {
+        let facts = Facts { version: Version { major: 1, minor: 9 }, ..FACTS };
+        assert!(head(facts, "200 OK", &[]).0.starts_with("HTTP/1.1 200 OK\r\n"));
     }
 
     #[test]
