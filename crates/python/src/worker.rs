@@ -70,7 +70,6 @@ impl<'py> Loop<'py> {
     }
 
     fn run(&mut self) -> PyResult<()> {
-        self.engine.announce_ready();
         let mut attached_since = self.engine.now();
         while !self.engine.is_finished() {
             // First without letting go of the interpreter: under load something is always ready.

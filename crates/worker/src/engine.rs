@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use oxicorn_http::Head;
 use oxicorn_sys::epoll::{Interest, Poller, Readiness, Token};
-use oxicorn_sys::scoreboard::{Slot, State};
+use oxicorn_sys::scoreboard::Slot;
 use oxicorn_sys::stream;
 use slab::Slab;
 
@@ -258,11 +258,6 @@ impl<A: Application> Engine<A> {
     /// The worker was told to leave, or decided it.
     pub fn is_draining(&self) -> bool {
         matches!(self.stage, Stage::Draining { .. })
-    }
-
-    /// The application is loaded: says so on the scoreboard.
-    pub fn announce_ready(&self) {
-        self.slot.set_state(State::Ready);
     }
 }
 
