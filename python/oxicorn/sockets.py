@@ -162,8 +162,9 @@ def maker(address: Any, conf: Any) -> Callable[[], Listener]:
     if isinstance(address, int):
         return lambda: inherited([address], conf, with_files=False)[0]
     if isinstance(address, tuple):
+        host, port = address
         return lambda: Listener.from_descriptor(
-            _oxicorn.listen_tcp(*address, conf.backlog, conf.reuse_port), conf
+            _oxicorn.listen_tcp(host, port, conf.backlog, conf.reuse_port), conf
         )
     path = os.fsencode(address)
     if path[:1] == b"\0":
