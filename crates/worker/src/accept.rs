@@ -3,13 +3,12 @@
 use std::os::fd::{AsFd, OwnedFd};
 
 use oxicorn_http::proxy;
-use oxicorn_sys::epoll::Interest;
 use oxicorn_sys::stream::{self, PeerAddress};
 
 use crate::application::Application;
 use crate::connection::{Connection, Peer, Phase};
 use crate::deadlines;
-use crate::engine::{Accepting, Engine, Next, Seat, pack};
+use crate::engine::{Accepting, Engine, Seat};
 
 /// Connections taken a turn when nobody else could take them.
 const BATCH: usize = 16;
@@ -48,20 +47,13 @@ impl<A: Application> Engine<A> {
         if self.seats.len() >= self.options.connections {
             self.evict_longest_idle();
         }
-        if let PeerAddress::Ip(_) = address {
-            // A listener may hand over any kind of socket; one without Nagle has nothing to turn off.
-            let _ = stream::set_nodelay(&socket);
-        }
         let connection = self.meet(socket, address, listener);
         self.generation = self.generation.wrapping_add(1);
         let generation = self.generation;
         let key = self.seats.insert(Seat { generation, connection: None });
-        let token = pack(key, generation);
-        if let Err(error) = self.poller.add(&connection.socket, token, Interest::Readable) {
-            application.trouble(&connection.peer, "cannot watch a connection", &error);
-            return self.settle(key, connection, Next::Close);
-        }
-        self.settle(key, connection, Next::Await(Interest::Readable));
+        // Most clients send at once: then the request is served without a wait in between, and a
+        // connection for a single request is never watched at all.
+        self.step(key, connection, application);
     }
 
     fn meet(

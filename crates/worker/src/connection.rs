@@ -94,8 +94,8 @@ pub(crate) struct Connection<C> {
     /// What the parser has found so far, while a head is incomplete.
     pub partial_head: Option<Box<Head>>,
     pub output: Output,
-    /// What the poller watches for now.
-    pub interest: Interest,
+    /// What the poller watches for now; `None` before it watches at all.
+    pub interest: Option<Interest>,
     /// When the present phase has taken too long.
     pub deadline: Moment,
     /// Requests called so far.
@@ -121,7 +121,7 @@ impl<C> Connection<C> {
             parser: HeadParser::new(),
             partial_head: None,
             output: Output::new(Arc::clone(budget)),
-            interest: Interest::Readable,
+            interest: None,
             deadline,
             requests: 0,
         }

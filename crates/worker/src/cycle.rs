@@ -63,10 +63,7 @@ impl<A: Application> Engine<A> {
                     self.advance_input(connection, application)
                 }
             }
-            Progress::WouldBlock => {
-                let interest = connection.interest;
-                Ok((connection, Next::Await(interest)))
-            }
+            Progress::WouldBlock => Ok((connection, READ_ON)),
             Progress::Ended => self.at_end(connection, application),
         }
     }

@@ -128,6 +128,10 @@ impl<A: Application> Engine<A> {
             options,
         };
         engine.poller.add(wakeup, WAKEUP, Interest::Readable)?;
+        for listener in &engine.listeners {
+            // Connections inherit it. A listener of another family has no such option.
+            let _ = stream::set_nodelay(listener);
+        }
         engine.watch_listeners()?;
         engine.slot.beat(now.millis());
         Ok(engine)
@@ -172,24 +176,31 @@ impl<A: Application> Engine<A> {
             self.accept(usize::try_from(token & !LISTENER).unwrap_or(usize::MAX), application);
         } else {
             let (key, generation) = unpack(token);
-            self.step(key, generation, event, application);
+            self.wake(key, generation, application);
         }
     }
 
-    fn step(&mut self, key: usize, generation: u32, event: Readiness, application: &mut A) {
+    fn wake(&mut self, key: usize, generation: u32, application: &mut A) {
         let Some(seat) = self.seats.get_mut(key) else { return };
         if seat.generation != generation {
             return;
         }
         let Some(connection) = seat.connection.take() else { return };
+        self.step(key, connection, application);
+    }
+
+    /// Lets a connection that may be ready go as far as it can.
+    pub(crate) fn step(
+        &mut self,
+        key: usize,
+        connection: Box<Connection<A::Client>>,
+        application: &mut A,
+    ) {
         // What a peer or an application sends must not end the worker; should a step of ours
         // panic in spite of all care, this connection is lost and no other.
         let stepped = catch_unwind(AssertUnwindSafe(|| match connection.phase {
             Phase::Sending(then) => self.send_on(connection, then, application),
-            _ => {
-                debug_assert!(event.readable || event.hung_up);
-                self.receive(connection, application)
-            }
+            _ => self.receive(connection, application),
         }));
         match stepped {
             Ok(Ok((connection, next))) => self.settle(key, connection, next),
@@ -204,13 +215,18 @@ impl<A: Application> Engine<A> {
             return close(&connection);
         };
         let Some(seat) = self.seats.get_mut(key) else { return };
-        if connection.interest != interest {
+        if connection.interest != Some(interest) {
             let token = pack(key, seat.generation);
-            if self.poller.modify(&connection.socket, token, interest).is_err() {
+            let watched = match connection.interest {
+                None => self.poller.add(&connection.socket, token, interest),
+                Some(_) => self.poller.modify(&connection.socket, token, interest),
+            };
+            if watched.is_err() {
+                // No memory in the kernel: one connection less is the least harm.
                 self.seats.try_remove(key);
                 return close(&connection);
             }
-            connection.interest = interest;
+            connection.interest = Some(interest);
         }
         seat.connection = Some(connection);
     }

@@ -55,6 +55,23 @@ impl Fields {
         Ok(())
     }
 
+    /// Add a line that an earlier [`push`](Self::push) of the same field wrote, without checking it again.
+    #[inline]
+    pub fn push_line(&mut self, line: &Line) {
+        self.lines.extend_from_slice(&line.0);
+    }
+
+    /// The line that the last [`push`](Self::push) wrote, if it began at `start` and is one that can be written
+    /// again at any time: an ordinary field's, which says nothing about the connection or the body.
+    #[must_use]
+    pub fn line_from(&self, start: usize) -> Option<Line> {
+        if self.content_length.is_some_and(|(_, line)| line.start as usize >= start) {
+            return None;
+        }
+        let line = self.lines.get(start..)?;
+        (!line.is_empty()).then(|| Line(line.into()))
+    }
+
     fn push_length(&mut self, name: &[u8], value: &[u8]) -> Result<(), Misuse> {
         let Some(length) = decimal(value) else {
             return Err(Misuse::ContentLength(Quote::new(value)));
@@ -114,6 +131,10 @@ impl Fields {
         }
     }
 }
+
+/// A checked field line with its CRLF, from [`Fields::line_from`].
+#[derive(Clone, Debug)]
+pub struct Line(Box<[u8]>);
 
 enum Special {
     Dropped,
@@ -176,6 +197,21 @@ mod tests {
         ] {
             assert_eq!(pushed(&[(name, "x")]).unwrap().lines(), b"", "{name}");
         }
+    }
+
+    #[test]
+    fn only_lines_without_consequences_are_kept() {
+        let mut fields = Fields::default();
+        fields.push(b"X", b"y").unwrap();
+        let line = fields.line_from(0).unwrap();
+        for (name, value) in [("Content-Length", "5"), ("Connection", "upgrade"), ("Date", "now")] {
+            let start = fields.lines().len();
+            fields.push(name.as_bytes(), value.as_bytes()).unwrap();
+            assert!(fields.line_from(start).is_none(), "{name}");
+        }
+        fields.clear();
+        fields.push_line(&line);
+        assert_eq!(fields.lines(), b"X: y\r\n");
     }
 
     #[test]

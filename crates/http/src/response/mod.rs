@@ -8,7 +8,7 @@ mod status;
 use std::fmt;
 
 pub use encoder::{BodyEncoder, Finish, Frame};
-pub use fields::Fields;
+pub use fields::{Fields, Line};
 pub use head::{CONTINUE, Facts, SERVER, Sent, write_early_hints, write_head};
 pub use status::{has_no_body, status_code};
 

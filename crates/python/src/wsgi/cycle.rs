@@ -15,6 +15,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyList;
 
 use super::client::Client;
+use super::lines::Lines;
 use super::start_response::{EarlyHints, StartResponse, Write};
 use crate::ffi::{Function, references};
 
@@ -35,6 +36,8 @@ pub struct Answer {
     pub status: Vec<u8>,
     /// Fields given to `start_response`; kept for their memory.
     pub fields: Fields,
+    /// Fields that come again and again.
+    pub lines: Lines,
     /// Protocol version of the request.
     pub version: Version,
     /// `start_response` shall keep the header list for hooks.

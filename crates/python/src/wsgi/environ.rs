@@ -8,7 +8,7 @@ use pyo3::types::{PyBytes, PyDict, PyString};
 use super::client::Client;
 use super::file_wrapper::FileWrapper;
 use super::input::Input;
-use super::names::{Key, Names};
+use super::names::Names;
 use crate::ffi::{latin1, one_byte_text};
 
 /// One of the worker's listeners, as far as environs tell it.
@@ -220,15 +220,21 @@ impl Environs {
         let py = environ.py();
         let Request { head, bytes, .. } = request;
         for field in &head.fields {
-            let value = latin1(py, head.value(bytes, field))?;
-            match field.kind {
-                FieldKind::ContentType => environ.set_item(&self.words.content_type, value)?,
-                FieldKind::ContentLength => environ.set_item(&self.words.content_length, value)?,
-                _ => match self.names.key(py, head.name(bytes, field), self.requests)? {
-                    Key::First(key) => environ.set_item(key, value)?,
-                    Key::Repeated(key) => join(environ, &key, value)?,
-                },
-            }
+            let (name, value) = (head.name(bytes, field), head.value(bytes, field));
+            let own_key = match field.kind {
+                FieldKind::ContentType => &self.words.content_type,
+                FieldKind::ContentLength => &self.words.content_length,
+                _ => {
+                    let entry = self.names.entry(py, name, value, self.requests)?;
+                    if entry.is_repeated {
+                        join(environ, &entry.key, entry.value)?;
+                    } else {
+                        environ.set_item(entry.key, entry.value)?;
+                    }
+                    continue;
+                }
+            };
+            environ.set_item(own_key, latin1(py, value)?)?;
         }
         Ok(())
     }

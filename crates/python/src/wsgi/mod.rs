@@ -7,6 +7,7 @@ mod environ;
 mod file_wrapper;
 mod hooks;
 mod input;
+mod lines;
 mod names;
 mod respond;
 mod start_response;

@@ -14,6 +14,12 @@ const LONGEST: usize = 64;
 
 type Hasher = hashbrown::DefaultHashBuilder;
 
+/// Longer values are not remembered: they are cookies and tokens.
+const LONGEST_VALUE: usize = 256;
+
+/// A value that changes that often in a row (a request id) is not worth remembering.
+const CHANGEABLE: u8 = 8;
+
 /// A bounded memory of names.
 pub struct Names {
     /// The name as it was sent → place in `keys`.
@@ -27,14 +33,37 @@ struct Known {
     key: Py<PyString>,
     /// The request that had it last: tells a repeated field without a look into the environ.
     seen: u64,
+    /// The value it had last. A client sends most of its fields again and again, and a comparison is
+    /// cheaper than a new string.
+    value: Option<(Box<[u8]>, Py<PyString>)>,
+    /// How often in a row it was another value.
+    changes: u8,
 }
 
-/// A field's environ key.
-pub enum Key<'py> {
-    /// The first field of this name in this request.
-    First(Bound<'py, PyString>),
-    /// The environ may have a value already.
-    Repeated(Bound<'py, PyString>),
+impl Known {
+    #[inline]
+    fn value<'py>(&mut self, py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyString>> {
+        if let Some((known, value)) = &self.value {
+            if **known == *bytes {
+                self.changes = 0;
+                return Ok(value.bind(py).clone());
+            }
+        }
+        let value = latin1(py, bytes)?;
+        self.changes = self.changes.saturating_add(1);
+        if self.changes < CHANGEABLE && bytes.len() <= LONGEST_VALUE {
+            self.value = Some((bytes.into(), value.clone().unbind()));
+        }
+        Ok(value)
+    }
+}
+
+/// A field as an entry of the environ.
+pub struct Entry<'py> {
+    pub key: Bound<'py, PyString>,
+    pub value: Bound<'py, PyString>,
+    /// The environ may have a value of this key already.
+    pub is_repeated: bool,
 }
 
 impl Names {
@@ -47,41 +76,52 @@ impl Names {
         }
     }
 
-    /// The key of a field `name` in the request numbered `request`.
+    /// The entry of a field in the request numbered `request`.
     #[inline]
-    pub fn key<'py>(&mut self, py: Python<'py>, name: &[u8], request: u64) -> PyResult<Key<'py>> {
+    pub fn entry<'py>(
+        &mut self,
+        py: Python<'py>,
+        name: &[u8],
+        value: &[u8],
+        request: u64,
+    ) -> PyResult<Entry<'py>> {
         if let Some(known) = self.sent.get(name).and_then(|place| self.keys.get_mut(*place)) {
-            let key = known.key.bind(py).clone();
-            if known.seen == request {
-                return Ok(Key::Repeated(key));
-            }
+            let is_repeated = known.seen == request;
             known.seen = request;
-            return Ok(Key::First(key));
+            let value = known.value(py, value)?;
+            return Ok(Entry { key: known.key.bind(py).clone(), value, is_repeated });
         }
-        self.learn(py, name, request)
+        let (key, is_repeated) = self.learn(py, name, request)?;
+        Ok(Entry { key, value: latin1(py, value)?, is_repeated })
     }
 
     #[cold]
-    fn learn<'py>(&mut self, py: Python<'py>, name: &[u8], request: u64) -> PyResult<Key<'py>> {
+    fn learn<'py>(
+        &mut self,
+        py: Python<'py>,
+        name: &[u8],
+        request: u64,
+    ) -> PyResult<(Bound<'py, PyString>, bool)> {
         let canonical = environ_key(name);
         if let Some(place) = self.canonical.get(canonical.as_slice()).copied() {
             self.remember(name, place);
             if let Some(known) = self.keys.get_mut(place) {
                 // Another spelling may have come before in this request.
+                let is_repeated = known.seen == request;
                 known.seen = request;
-                return Ok(Key::Repeated(known.key.bind(py).clone()));
+                return Ok((known.key.bind(py).clone(), is_repeated));
             }
         }
         let key = latin1(py, &canonical)?;
         if self.keys.len() < MOST && name.len() <= LONGEST {
             let place = self.keys.len();
-            self.keys.push(Known { key: key.clone().unbind(), seen: request });
+            self.keys.push(Known { key: key.clone().unbind(), seen: request, value: None, changes: 0 });
             self.canonical.insert(canonical.into(), place);
             self.remember(name, place);
-            return Ok(Key::First(key));
+            return Ok((key, false));
         }
         // Not remembered, so nobody knows whether it was there before.
-        Ok(Key::Repeated(key))
+        Ok((key, true))
     }
 
     fn remember(&mut self, name: &[u8], place: usize) {

@@ -101,14 +101,21 @@ impl<'py> Wsgi<'py> {
     fn answer(
         &mut self,
         mut request: Request<'_>,
-        exchange: Exchange<Client>,
+        mut exchange: Exchange<Client>,
     ) -> PyResult<Exchange<Client>> {
-        let version = request.head.version;
-        self.kit.begin(exchange, version)?;
         let mut environ = None;
-        let result = self.respond(&mut request, &mut environ);
-        let Some(mut exchange) = self.kit.end()? else {
-            return Err(PyAssertionError::new_err("the exchange is lost"));
+        let result = match self.prepare(&mut request, &mut exchange) {
+            Ok(prepared) => {
+                let environ = environ.insert(prepared);
+                self.kit.begin(exchange, request.head.version)?;
+                let result = self.respond(environ);
+                let Some(kept) = self.kit.end()? else {
+                    return Err(PyAssertionError::new_err("the exchange is lost"));
+                };
+                exchange = kept;
+                result
+            }
+            Err(failure) => Err(failure),
         };
         match result {
             Ok(()) => exchange.finish(),
@@ -126,38 +133,35 @@ impl<'py> Wsgi<'py> {
         Ok(exchange)
     }
 
-    fn respond(
+    /// What comes before the application: the hook and the environ.
+    #[inline]
+    fn prepare(
         &mut self,
         request: &mut Request<'_>,
-        kept: &mut Option<Bound<'py, PyDict>>,
-    ) -> Result<(), Failure> {
+        exchange: &mut Exchange<Client>,
+    ) -> Result<Bound<'py, PyDict>, Failure> {
         if let Some(hooks) = &self.hooks {
-            hooks.before_request(request, self.kit.cycle().answer()?.exchange()?.peer())?;
+            hooks.before_request(request, exchange.peer())?;
         }
-        let environ = self.environ(request)?;
-        let environ = kept.insert(environ);
-        let iterable = call_two(&self.callable, environ.as_any(), self.kit.start_response(self.py))?;
-        let sent = self.send(&iterable);
-        let closed = close(&iterable);
-        sent?;
-        closed?;
-        Ok(())
-    }
-
-    #[inline]
-    fn environ(&mut self, request: &mut Request<'_>) -> Result<Bound<'py, PyDict>, Failure> {
-        let py = self.py;
-        let mut answer = self.kit.cycle().answer()?;
-        let exchange = answer.exchange()?;
         if exchange.client().is_none() {
-            let client = Client::new(py, exchange.peer(), exchange.socket())?;
+            let client = Client::new(self.py, exchange.peer(), exchange.socket())?;
             *exchange.client() = Some(client);
         }
         let (client, peer) = exchange.client_and_peer();
         let Some(client) = client else {
             return Err(PyAssertionError::new_err("the client is unknown").into());
         };
-        Ok(self.environs.environ(py, request, client, peer)?)
+        Ok(self.environs.environ(self.py, request, client, peer)?)
+    }
+
+    fn respond(&self, environ: &Bound<'py, PyDict>) -> Result<(), Failure> {
+        let start_response = self.kit.start_response(self.py);
+        let iterable = call_two(&self.callable, environ.as_any(), start_response)?;
+        let sent = self.send(&iterable);
+        let closed = close(&iterable);
+        sent?;
+        closed?;
+        Ok(())
     }
 
     /// Sends what the application returned.

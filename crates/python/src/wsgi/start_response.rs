@@ -10,6 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
 
 use super::cycle::{Answer, Cycle, Given};
+use super::lines::Lines;
 use crate::ffi::{function, one_byte_text};
 
 /// `start_response(status, headers, exc_info=None)`.
@@ -40,8 +41,9 @@ impl function::Body for StartResponse {
         let mut answer = bound.cast::<Cycle>()?.get().answer()?;
         permit(&mut answer, exc_info.filter(|info| !info.is_none()))?;
         answer.given = None;
-        let code = set_status(&mut answer.status, &status)?;
-        set_fields(&mut answer.fields, &headers)?;
+        let Answer { status: kept, fields, lines, .. } = &mut *answer;
+        let code = set_status(kept, &status)?;
+        set_fields(fields, lines, &headers)?;
         let headers = answer.keep_headers.then(|| headers.unbind());
         answer.given = Some(Given { code, headers });
         Ok(answer.write_function(py).unwrap_or_else(|| py.None()))
@@ -93,13 +95,21 @@ fn set_status(kept: &mut Vec<u8>, status: &Bound<'_, PyAny>) -> PyResult<u16> {
 }
 
 #[inline]
-fn set_fields(fields: &mut Fields, headers: &Bound<'_, PyList>) -> PyResult<()> {
+fn set_fields(
+    fields: &mut Fields,
+    lines: &mut Lines,
+    headers: &Bound<'_, PyList>,
+) -> PyResult<()> {
     fields.clear();
     for item in headers.iter() {
         match item.cast::<PyTuple>() {
             Ok(pair) if pair.len() == 2 => {
                 let (name, value) = (pair.get_borrowed_item(0)?, pair.get_borrowed_item(1)?);
-                fields.push(text("name", &name)?, text("value", &value)?).map_err(misuse)?;
+                if !lines.push_known(fields, &name, &value) {
+                    let start = fields.lines().len();
+                    fields.push(text("name", &name)?, text("value", &value)?).map_err(misuse)?;
+                    lines.note(fields, start, &name, &value);
+                }
             }
             _ => {
                 return Err(PyTypeError::new_err(format!(
@@ -176,8 +186,8 @@ impl function::Body for EarlyHints {
         };
         let headers = as_list(&headers)?;
         let mut hints = Fields::default();
-        set_fields(&mut hints, &headers)?;
         let mut answer = bound.cast::<Cycle>()?.get().answer()?;
+        set_fields(&mut hints, &mut answer.lines, &headers)?;
         let version = answer.version;
         let exchange = answer.exchange()?;
         if version > Version::HTTP_10 {
