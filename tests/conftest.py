@@ -5,6 +5,7 @@ import contextlib
 import pytest
 
 from support import nginx as nginx_support
+from support.master import Master
 from support.server import IS_GUNICORN, Server
 
 
@@ -24,6 +25,17 @@ def serve(tmp_path):
 
         def start(app, *arguments, **options):
             return running.enter_context(Server(tmp_path, app, *arguments, **options))
+
+        yield start
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Start a server to be watched as processes: ``start(*arguments, config=..., app=...)``."""
+    with contextlib.ExitStack() as running:
+
+        def start(*arguments, **options):
+            return running.enter_context(Master(tmp_path, *arguments, **options))
 
         yield start
 

@@ -288,6 +288,16 @@ class Arbiter:
         if reload is not None:
             reload.call_off()
 
+    def close_retired_sockets(self) -> None:
+        """In a worker: close what the arbiter only keeps in case the reload is called off.
+
+        Connections would go on arriving there, and nobody would accept them.
+        """
+        if self._reload is not None:
+            for listener in self._reload.sockets:
+                if listener not in self.LISTENERS:
+                    listener.close()
+
     def become_successor(self) -> NoReturn:
         """In a child: run the installed server anew on the same sockets."""
         status = 1

@@ -46,6 +46,7 @@ def run_worker(arbiter: Arbiter, worker: Any) -> int:
 def boot(arbiter: Arbiter, worker: Any) -> int:
     """From the fork to the end of the worker's loop."""
     worker.pid = os.getpid()
+    arbiter.close_retired_sockets()
     set_title(f"oxicorn: worker [{arbiter.proc_name}]")
     arbiter.log.info("Booting worker with pid: %s", worker.pid)
     if arbiter.cfg.reuse_port and not arbiter.origin.has_sockets:

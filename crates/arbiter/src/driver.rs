@@ -63,15 +63,14 @@ impl Driver<'_> {
 
     /// Feeds the policy with everything that has happened.
     fn gather<H: Host>(&mut self, host: &mut H, slots: &Slots) {
-        for request in host.requests() {
-            let event = match request {
-                Request::Signal(signal) => Event::Signal(signal),
-                Request::Target(target) => Event::Target(target),
-                Request::Manage => Event::Tick,
-            };
-            self.arbiter.handle(event, now());
+        // First: whether socket files are shared matters to a shutdown.
+        if self.arbiter.has_parent()
+            && std::os::unix::process::parent_id().cast_signed() != self.parent
+        {
+            self.arbiter.handle(Event::ParentGone, now());
         }
-        // Looked at before reaping: a worker that was ready and died is not one that failed to boot.
+        // Then how the workers are: one that was ready and died is not one that failed to boot, and a reload
+        // does not dismiss one that is ready by now.
         for (age, slot) in slots.all() {
             let event = Event::Seen {
                 age,
@@ -80,11 +79,16 @@ impl Driver<'_> {
             };
             self.arbiter.handle(event, now());
         }
+        for request in host.requests() {
+            let event = match request {
+                Request::Signal(signal) => Event::Signal(signal),
+                Request::Target(target) => Event::Target(target),
+                Request::Manage => Event::Tick,
+            };
+            self.arbiter.handle(event, now());
+        }
         while let Ok(Some((pid, death))) = wait::reap() {
             self.arbiter.handle(Event::Exited { pid, death }, now());
-        }
-        if self.arbiter.has_parent() && std::os::unix::process::parent_id() as i32 != self.parent {
-            self.arbiter.handle(Event::ParentGone, now());
         }
         self.arbiter.handle(Event::Tick, now());
     }
