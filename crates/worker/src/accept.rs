@@ -3,12 +3,13 @@
 use std::os::fd::{AsFd, OwnedFd};
 
 use oxicorn_http::proxy;
+use oxicorn_sys::epoll::Interest;
 use oxicorn_sys::stream::{self, PeerAddress};
 
 use crate::application::Application;
 use crate::connection::{Connection, Peer, Phase};
 use crate::deadlines;
-use crate::engine::{Accepting, Engine, Seat};
+use crate::engine::{Accepting, Engine, Next, Seat};
 
 /// Connections taken a turn when nobody else could take them.
 const BATCH: usize = 16;
@@ -51,9 +52,22 @@ impl<A: Application> Engine<A> {
         self.generation = self.generation.wrapping_add(1);
         let generation = self.generation;
         let key = self.seats.insert(Seat { generation, connection: None });
+        if let Some(seat) = self.seats.get_mut(key) {
+            seat.connection = Some(connection);
+        }
         // Most clients send at once: then the request is served without a wait in between, and a
         // connection for a single request is never watched at all.
-        self.step(key, connection, application);
+        self.gather(key);
+        if self.batch.is_full() {
+            self.run_batch(application);
+        }
+    }
+
+    /// A connection has nothing to say yet.
+    pub(crate) fn watch(&mut self, key: usize) {
+        if let Some(connection) = self.seats.get_mut(key).and_then(|seat| seat.connection.take()) {
+            self.settle(key, connection, Next::Await(Interest::Readable));
+        }
     }
 
     fn meet(

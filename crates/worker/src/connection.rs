@@ -1,6 +1,7 @@
 //! One client, and where its current message stands.
 
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
@@ -93,6 +94,8 @@ pub(crate) struct Connection<C> {
     pub parser: HeadParser,
     /// What the parser has found so far, while a head is incomplete.
     pub partial_head: Option<Box<Head>>,
+    /// A response that waits in the loop's output buffer for the end of the turn: where in it.
+    pub waiting: Option<Range<usize>>,
     pub output: Output,
     /// What the poller watches for now; `None` before it watches at all.
     pub interest: Option<Interest>,
@@ -120,6 +123,7 @@ impl<C> Connection<C> {
             input: Vec::new(),
             parser: HeadParser::new(),
             partial_head: None,
+            waiting: None,
             output: Output::new(Arc::clone(budget)),
             interest: None,
             deadline,

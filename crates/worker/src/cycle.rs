@@ -36,36 +36,21 @@ enum Flow {
 const READ_ON: Next = Next::Await(Interest::Readable);
 
 impl<A: Application> Engine<A> {
-    /// The connection is readable.
-    pub(crate) fn receive(&mut self, connection: Conn<A>, application: &mut A) -> Step<A> {
-        let mut inbound = std::mem::take(&mut self.inbound);
-        let step = self.receive_into(&mut inbound, connection, application);
-        self.inbound = inbound;
-        step
-    }
-
-    fn receive_into(
+    /// Bytes came.
+    pub(crate) fn receive(
         &mut self,
-        inbound: &mut [u8],
         mut connection: Conn<A>,
+        data: &[u8],
         application: &mut A,
     ) -> Step<A> {
-        match stream::receive(&connection.socket, inbound) {
-            Progress::Bytes(length) => {
-                let data = inbound.get(..length).unwrap_or_default();
-                if connection.input.is_empty() {
-                    let (mut connection, next, left) = self.advance(connection, data, application)?;
-                    let left = data.get(data.len().saturating_sub(left)..).unwrap_or_default();
-                    connection.input.extend_from_slice(left);
-                    Ok((connection, next))
-                } else {
-                    connection.input.extend_from_slice(data);
-                    self.advance_input(connection, application)
-                }
-            }
-            Progress::WouldBlock => Ok((connection, READ_ON)),
-            Progress::Ended => self.at_end(connection, application),
+        if !connection.input.is_empty() {
+            connection.input.extend_from_slice(data);
+            return self.advance_input(connection, application);
         }
+        let (mut connection, next, left) = self.advance(connection, data, application)?;
+        let left = data.get(data.len().saturating_sub(left)..).unwrap_or_default();
+        connection.input.extend_from_slice(left);
+        Ok((connection, next))
     }
 
     /// Goes on with what was kept.
@@ -269,7 +254,9 @@ impl<A: Application> Engine<A> {
         self.slot.begin_request(head.method(bytes), head.target(bytes), peer, began.millis());
         let listener = connection.listener;
         let number = connection.requests;
-        let exchange = Exchange::new(connection, self.lend_outbound(), self.date, facts);
+        // What follows on the connection would overtake a response that waits.
+        let may_wait = self.batch.may_wait() && !has_more_behind;
+        let exchange = Exchange::new(connection, self.lend_outbound(), self.date, facts, may_wait);
         let request = Request { head, bytes, body, listener, number };
         let Some(exchange) = application.call(request, exchange) else {
             return Err(Lost);
@@ -278,6 +265,7 @@ impl<A: Application> Engine<A> {
         self.now = crate::clock::Moment::now();
         self.date.refresh(self.now);
         let micros = self.now.micros_since(began);
+        self.batch.observe(micros);
         self.slot.end_request(ended.status, micros, bytes_in, ended.bytes_sent);
         self.slot.beat(self.now.millis());
         self.after_call(ended, has_more_behind, application)
@@ -305,12 +293,12 @@ impl<A: Application> Engine<A> {
             Outcome::KeepAlive => Then::NextRequest,
         };
         if !connection.output.is_empty() {
-            return self.send_later(connection, then);
+            return self.send_slowly(connection, then);
         }
         self.proceed(connection, then)
     }
 
-    fn send_later(&mut self, mut connection: Conn<A>, then: Then) -> Result<(Conn<A>, Flow), Lost> {
+    fn send_slowly(&mut self, mut connection: Conn<A>, then: Then) -> Result<(Conn<A>, Flow), Lost> {
         connection.phase = Phase::Sending(then);
         connection.deadline = self.busy_deadline(deadlines::SENDING);
         Ok((connection, Flow::Stop(Next::Await(Interest::Writable))))
@@ -338,12 +326,10 @@ impl<A: Application> Engine<A> {
     }
 
     /// The socket takes bytes again.
-    pub(crate) fn send_on(
-        &mut self,
-        mut connection: Conn<A>,
-        then: Then,
-        application: &mut A,
-    ) -> Step<A> {
+    pub(crate) fn send_on(&mut self, mut connection: Conn<A>, application: &mut A) -> Step<A> {
+        let Phase::Sending(then) = connection.phase else {
+            return Ok((connection, READ_ON));
+        };
         let (progress, sent) = connection.output.send(&connection.socket);
         if sent > 0 {
             connection.deadline = self.busy_deadline(deadlines::SENDING);
@@ -362,7 +348,7 @@ impl<A: Application> Engine<A> {
     }
 
     /// The peer has ended its side, or the connection failed.
-    fn at_end(&mut self, mut connection: Conn<A>, application: &mut A) -> Step<A> {
+    pub(crate) fn at_end(&mut self, mut connection: Conn<A>, application: &mut A) -> Step<A> {
         let Phase::Body(incoming) = &mut connection.phase else {
             return Ok((connection, Next::Close));
         };
@@ -413,7 +399,7 @@ impl<A: Application> Engine<A> {
         }
         match connection.output.send(&connection.socket).0 {
             Progress::Bytes(_) => self.proceed(connection, Then::Linger),
-            Progress::WouldBlock => self.send_later(connection, Then::Linger),
+            Progress::WouldBlock => self.send_slowly(connection, Then::Linger),
             Progress::Ended => Ok((connection, Flow::Stop(Next::Close))),
         }
     }

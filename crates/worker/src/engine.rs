@@ -18,6 +18,7 @@ use oxicorn_sys::stream;
 use slab::Slab;
 
 use crate::application::Application;
+use crate::batch::Batch;
 use crate::clock::{DateLine, Moment};
 use crate::connection::{Connection, Phase};
 use crate::cycle::Lost;
@@ -25,17 +26,14 @@ use crate::deadlines;
 use crate::memory::Budget;
 use crate::options::Options;
 
-/// Size of the buffer that all connections receive into.
-const INBOUND: usize = 64 * 1024;
-
 /// Readiness reports taken from the kernel at once.
 const EVENTS: usize = 256;
 
 /// Bytes that all connections together may hold in memory.
 const MEMORY: usize = 64 * 1024 * 1024;
 
-/// What the shared output buffer may keep from one request to the next.
-const OUTBOUND: usize = 1024 * 1024;
+/// What the shared output buffer begins with.
+const OUTBOUND: usize = 64 * 1024;
 
 const WAKEUP: Token = Token(u64::MAX);
 const LISTENER: u64 = 1 << 63;
@@ -55,10 +53,17 @@ pub struct Engine<A: Application> {
     pub(crate) next_tick: Moment,
     pub(crate) stage: Stage,
     pub(crate) requests: u64,
-    pub(crate) inbound: Vec<u8>,
+    pub(crate) batch: Batch,
     pub(crate) outbound: Vec<u8>,
     pub(crate) head: Head,
     woken: bool,
+}
+
+/// Which connection is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub key: usize,
+    pub generation: u32,
 }
 
 /// A place in the table. Its generation tells a late event of a former connection from one of
@@ -84,6 +89,16 @@ pub(crate) enum Stage {
     /// No new connections; those that are idle may still send until `silent_until`, all others
     /// have until `until`.
     Draining { silent_until: Moment, until: Moment },
+}
+
+/// Why a connection takes a step.
+pub(crate) enum Arrived<'a> {
+    /// These bytes came.
+    Bytes(&'a [u8]),
+    /// The peer has ended its side, or the connection failed.
+    End,
+    /// The socket takes bytes again.
+    Room,
 }
 
 /// What becomes of a connection after a step.
@@ -121,8 +136,8 @@ impl<A: Application> Engine<A> {
             next_tick: now.after(deadlines::TICK),
             stage: Stage::Serving,
             requests: 0,
-            inbound: vec![0; INBOUND],
-            outbound: Vec::with_capacity(INBOUND),
+            batch: Batch::new(),
+            outbound: Vec::with_capacity(OUTBOUND),
             head: Head::default(),
             woken: false,
             options,
@@ -162,7 +177,11 @@ impl<A: Application> Engine<A> {
             if let Some(event) = self.poller.ready(index) {
                 self.handle(event, application);
             }
+            if self.batch.is_full() {
+                self.run_batch(application);
+            }
         }
+        self.run_batch(application);
         if self.now >= self.next_tick {
             self.tick();
         }
@@ -175,34 +194,45 @@ impl<A: Application> Engine<A> {
         } else if token & LISTENER != 0 {
             self.accept(usize::try_from(token & !LISTENER).unwrap_or(usize::MAX), application);
         } else {
-            let (key, generation) = unpack(token);
-            self.wake(key, generation, application);
+            self.wake(unpack(token), application);
         }
     }
 
-    fn wake(&mut self, key: usize, generation: u32, application: &mut A) {
-        let Some(seat) = self.seats.get_mut(key) else { return };
-        if seat.generation != generation {
+    fn wake(&mut self, place: Place, application: &mut A) {
+        let Some(seat) = self.seats.get(place.key).filter(|seat| seat.generation == place.generation)
+        else {
             return;
+        };
+        match &seat.connection {
+            Some(connection) if matches!(connection.phase, Phase::Sending(_)) => {
+                self.step(place, Arrived::Room, application);
+            }
+            Some(_) => self.gather(place.key),
+            None => {}
         }
-        let Some(connection) = seat.connection.take() else { return };
-        self.step(key, connection, application);
     }
 
-    /// Lets a connection that may be ready go as far as it can.
-    pub(crate) fn step(
-        &mut self,
-        key: usize,
-        connection: Box<Connection<A::Client>>,
-        application: &mut A,
-    ) {
+    /// Takes a connection out of its seat, if it is still the same.
+    pub(crate) fn take(&mut self, place: Place) -> Option<Box<Connection<A::Client>>> {
+        let seat = self.seats.get_mut(place.key)?;
+        if seat.generation == place.generation { seat.connection.take() } else { None }
+    }
+
+    /// Lets a connection go as far as it can with what has come.
+    pub(crate) fn step(&mut self, place: Place, arrived: Arrived<'_>, application: &mut A) {
+        let Some(connection) = self.take(place) else { return };
+        let key = place.key;
         // What a peer or an application sends must not end the worker; should a step of ours
         // panic in spite of all care, this connection is lost and no other.
-        let stepped = catch_unwind(AssertUnwindSafe(|| match connection.phase {
-            Phase::Sending(then) => self.send_on(connection, then, application),
-            _ => self.receive(connection, application),
+        let stepped = catch_unwind(AssertUnwindSafe(|| match arrived {
+            Arrived::Bytes(data) => self.receive(connection, data, application),
+            Arrived::End => self.at_end(connection, application),
+            Arrived::Room => self.send_on(connection, application),
         }));
         match stepped {
+            Ok(Ok((connection, next))) if connection.waiting.is_some() => {
+                self.send_later(place, connection, next);
+            }
             Ok(Ok((connection, next))) => self.settle(key, connection, next),
             Ok(Err(Lost)) | Err(_) => self.recover(key),
         }
@@ -233,9 +263,8 @@ impl<A: Application> Engine<A> {
 
     #[cold]
     fn recover(&mut self, key: usize) {
+        // Responses that waited in a buffer that went down too are missed when they are sent.
         self.seats.try_remove(key);
-        self.inbound.resize(INBOUND, 0);
-        self.outbound.clear();
         self.head.clear();
     }
 
@@ -244,10 +273,8 @@ impl<A: Application> Engine<A> {
         std::mem::take(&mut self.outbound)
     }
 
-    /// Takes the buffer back; one that grew large for a single response is let go.
-    pub(crate) fn return_outbound(&mut self, mut buffer: Vec<u8>) {
-        buffer.clear();
-        buffer.shrink_to(OUTBOUND);
+    /// Takes the buffer back, with what waits in it.
+    pub(crate) fn return_outbound(&mut self, buffer: Vec<u8>) {
         self.outbound = buffer;
     }
 
@@ -290,8 +317,8 @@ pub(crate) fn pack(key: usize, generation: u32) -> Token {
     Token((key as u64 & 0x7fff_ffff) << 32 | u64::from(generation))
 }
 
-fn unpack(token: u64) -> (usize, u32) {
-    ((token >> 32) as usize, token as u32)
+fn unpack(token: u64) -> Place {
+    Place { key: (token >> 32) as usize, generation: token as u32 }
 }
 
 #[cfg(test)]
@@ -301,7 +328,7 @@ mod tests {
     #[test]
     fn tokens_carry_seat_and_generation() {
         let Token(token) = pack(77, u32::MAX);
-        assert_eq!(unpack(token), (77, u32::MAX));
+        assert_eq!(unpack(token), Place { key: 77, generation: u32::MAX });
         assert_eq!(token & LISTENER, 0);
     }
 }

@@ -23,6 +23,9 @@ const WORTH_SHARING: usize = 16 * 1024;
 /// Collected small pieces are sent when they reach this size.
 const FLUSH_AT: usize = 64 * 1024;
 
+/// Largest response that may wait for the end of the turn.
+const SMALL: usize = 8 * 1024;
+
 /// More than a chunk's size line and its end take.
 const FRAMING: usize = 32;
 
@@ -40,8 +43,11 @@ pub struct Gone;
 /// A response in the making. `C` is what the application keeps with the connection.
 pub struct Exchange<C> {
     connection: Box<Connection<C>>,
-    /// Serialised and not yet offered to the socket.
+    /// Serialised and not yet offered to the socket; what is before `from` belongs to others.
     buffer: Vec<u8>,
+    from: usize,
+    /// A small whole response may wait in the buffer for the end of the loop's turn.
+    may_wait: bool,
     date: DateLine,
     facts: Facts,
     stage: Stage,
@@ -75,6 +81,7 @@ pub(crate) enum Outcome {
 
 /// What the loop gets back.
 pub(crate) struct Ended<C> {
+    /// Bytes at the end of `buffer` that are still to be sent are in its `waiting`.
     pub connection: Box<Connection<C>>,
     pub buffer: Vec<u8>,
     pub outcome: Outcome,
@@ -89,10 +96,13 @@ impl<C> Exchange<C> {
         buffer: Vec<u8>,
         date: DateLine,
         facts: Facts,
+        may_wait: bool,
     ) -> Exchange<C> {
         Exchange {
             connection,
+            from: buffer.len(),
             buffer,
+            may_wait,
             date,
             facts,
             stage: Stage::Open,
@@ -177,7 +187,7 @@ impl<C> Exchange<C> {
         self.buffer.extend_from_slice(frame.prefix());
         self.buffer.extend_from_slice(data.get(..frame.take).unwrap_or_default());
         self.buffer.extend_from_slice(frame.suffix);
-        if self.buffer.len() >= FLUSH_AT { self.flush() } else { Ok(()) }
+        if self.own().len() >= FLUSH_AT { self.flush() } else { Ok(()) }
     }
 
     /// Adds bytes of the application's to the body; large ones are sent from where they are.
@@ -206,10 +216,10 @@ impl<C> Exchange<C> {
     /// Sends what was collected, then as much of `bytes` as the socket takes.
     fn offer_shared(&mut self, bytes: Box<dyn SharedBytes>) -> Result<(), Gone> {
         let data = (*bytes).as_ref();
-        let collected = self.buffer.len();
+        let collected = self.own().len();
         let mut sent = 0;
         if self.has_room()? {
-            let pieces = [IoSlice::new(&self.buffer), IoSlice::new(data)];
+            let pieces = [IoSlice::new(self.own()), IoSlice::new(data)];
             match stream::send_vectored(&self.connection.socket, &pieces) {
                 Progress::Bytes(bytes) => sent = bytes,
                 Progress::WouldBlock => {}
@@ -220,10 +230,11 @@ impl<C> Exchange<C> {
         let from = sent.saturating_sub(collected);
         let is_left = from < data.len();
         let output = &mut self.connection.output;
+        let unsent = self.from.saturating_add(sent);
         let kept = output
-            .push(self.buffer.get(sent..).unwrap_or_default())
+            .push(self.buffer.get(unsent..).unwrap_or_default())
             .and_then(|()| if is_left { output.push_shared(bytes, from) } else { Ok(()) });
-        self.buffer.clear();
+        self.buffer.truncate(self.from);
         self.stored(kept)
     }
 
@@ -244,25 +255,29 @@ impl<C> Exchange<C> {
     /// Offers everything collected to the socket; what it does not take waits for the loop.
     #[inline]
     pub fn flush(&mut self) -> Result<(), Gone> {
-        if self.buffer.is_empty() {
+        if self.own().is_empty() {
             return Ok(());
         }
         let mut sent = 0;
         if self.has_room()? {
-            match stream::send(&self.connection.socket, &self.buffer) {
+            match stream::send(&self.connection.socket, self.own()) {
                 Progress::Bytes(bytes) => sent = bytes,
                 Progress::WouldBlock => {}
                 Progress::Ended => return self.gone(),
             }
         }
         self.bytes_sent = self.bytes_sent.saturating_add(sent as u64);
-        if sent < self.buffer.len() {
-            let kept = self.connection.output.push(self.buffer.get(sent..).unwrap_or_default());
-            self.buffer.clear();
-            return self.stored(kept);
-        }
-        self.buffer.clear();
-        Ok(())
+        let unsent = self.from.saturating_add(sent);
+        let rest = self.buffer.get(unsent..).unwrap_or_default();
+        let kept = if rest.is_empty() { Ok(()) } else { self.connection.output.push(rest) };
+        self.buffer.truncate(self.from);
+        self.stored(kept)
+    }
+
+    /// What this exchange has collected.
+    #[inline]
+    fn own(&self) -> &[u8] {
+        self.buffer.get(self.from..).unwrap_or_default()
     }
 
     /// Nothing older waits, so that the socket may be written directly.
@@ -289,7 +304,11 @@ impl<C> Exchange<C> {
         let complete = body.finish(&mut self.buffer);
         // RFC 9112 §8: a body shorter than announced leaves the client waiting for the rest.
         let keep_alive = *keep_alive && complete == Finish::Complete;
-        if self.flush().is_ok() {
+        let waits = self.may_wait
+            && self.bytes_sent == 0
+            && self.connection.output.is_empty()
+            && self.own().len() <= SMALL;
+        if waits || self.flush().is_ok() {
             self.stage = Stage::Complete { keep_alive };
         }
     }
@@ -354,7 +373,7 @@ impl<C> Exchange<C> {
     #[cold]
     fn gone<T>(&mut self) -> Result<T, Gone> {
         self.stage = Stage::Cut;
-        self.buffer.clear();
+        self.buffer.truncate(self.from);
         Err(Gone)
     }
 
@@ -369,12 +388,14 @@ impl<C> Exchange<C> {
             Stage::Complete { keep_alive: false } => Outcome::Close,
             Stage::Open | Stage::Started { .. } | Stage::Cut => Outcome::Cut,
         };
+        let waiting = self.own().len();
+        self.connection.waiting = (waiting > 0).then_some(self.from..self.buffer.len());
         Ended {
             connection: self.connection,
             buffer: self.buffer,
             outcome,
             status: self.status,
-            bytes_sent: self.bytes_sent,
+            bytes_sent: self.bytes_sent.saturating_add(waiting as u64),
             failure: self.failure,
         }
     }

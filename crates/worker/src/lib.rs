@@ -10,6 +10,7 @@
 
 mod accept;
 mod application;
+mod batch;
 pub mod clock;
 mod connection;
 mod cycle;
