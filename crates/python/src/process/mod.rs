@@ -23,6 +23,9 @@ use self::inbox::Inbox;
 /// Records of the scoreboard at least; unused ones cost nothing.
 const RECORDS: usize = 1024;
 
+/// How the loop ended: the worker that this process has become, or else a status and a reason.
+type Ended<'py> = (Option<Bound<'py, PyAny>>, i32, Option<&'static str>);
+
 /// Adds what this module gives to Python.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Inbox>()?;
@@ -54,10 +57,7 @@ pub fn slot_of(worker: &Bound<'_, PyAny>) -> PyResult<scoreboard::Slot> {
 /// The loop. In the arbiter it gives `(None, status, reason)` once every worker is gone, in a worker that was just
 /// forked `(worker, 0, None)`, with all signals still blocked.
 #[pyfunction]
-fn supervise<'py>(
-    arbiter: &Bound<'py, PyAny>,
-    inbox: &Bound<'py, Inbox>,
-) -> PyResult<(Option<Bound<'py, PyAny>>, i32, Option<&'static str>)> {
+fn supervise<'py>(arbiter: &Bound<'py, PyAny>, inbox: &Bound<'py, Inbox>) -> PyResult<Ended<'py>> {
     let py = arbiter.py();
     let options = options(arbiter)?;
     let parent: i32 = arbiter.getattr(intern!(py, "master_pid"))?.extract()?;

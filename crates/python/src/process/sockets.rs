@@ -1,11 +1,13 @@
 //! Listening sockets for `oxicorn.sockets`, as descriptors that Python's socket objects take over.
 
 use std::ffi::OsString;
+use std::io;
 use std::os::fd::{IntoRawFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
 use oxicorn_sys::listen::{self, FileOptions, Options};
+use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
 
 /// Adds what this module gives to Python.
@@ -41,17 +43,24 @@ impl SocketFile {
 
 /// Binds a TCP address.
 #[pyfunction]
-fn listen_tcp(host: &str, port: u16, backlog: i32, reuse_port: bool) -> PyResult<i32> {
+fn listen_tcp(
+    py: Python<'_>,
+    host: &str,
+    port: u16,
+    backlog: i32,
+    reuse_port: bool,
+) -> PyResult<i32> {
     let options = Options {
         backlog,
         reuse_port,
     };
-    Ok(given(listen::tcp(host, port, options)?))
+    named(py, listen::tcp(host, port, options)).map(given)
 }
 
 /// Binds a socket file.
 #[pyfunction]
 fn listen_unix(
+    py: Python<'_>,
     path: Vec<u8>,
     umask: u32,
     owner: (u32, u32),
@@ -61,24 +70,25 @@ fn listen_unix(
         backlog,
         reuse_port: false,
     };
-    let (socket, file) = listen::unix(&self::path(path), FileOptions { umask, owner }, options)?;
+    let file = FileOptions { umask, owner };
+    let (socket, file) = named(py, listen::unix(&self::path(path), file, options))?;
     Ok((given(socket), SocketFile(file)))
 }
 
 /// Binds a name in the abstract namespace, given without its leading NUL.
 #[pyfunction]
-fn listen_abstract(name: Vec<u8>, backlog: i32) -> PyResult<i32> {
+fn listen_abstract(py: Python<'_>, name: Vec<u8>, backlog: i32) -> PyResult<i32> {
     let options = Options {
         backlog,
         reuse_port: false,
     };
-    Ok(given(listen::abstract_unix(&name, options)?))
+    named(py, listen::abstract_unix(&name, options)).map(given)
 }
 
 /// Takes over a listening socket that this process was started with.
 #[pyfunction]
-fn adopt_listener(descriptor: i32) -> PyResult<i32> {
-    Ok(given(listen::adopt(descriptor)?))
+fn adopt_listener(py: Python<'_>, descriptor: i32) -> PyResult<i32> {
+    named(py, listen::adopt(descriptor)).map(given)
 }
 
 /// The descriptors that a service manager passed on.
@@ -88,6 +98,21 @@ fn passed_listeners(listen_pid: Option<&str>, listen_fds: Option<&str>) -> Vec<i
     (listen::FIRST_PASSED..)
         .take(count.unsigned_abs() as usize)
         .collect()
+}
+
+/// The OSError that Python's own socket calls would raise, errno and wording included: operators match on the
+/// log line that is made of it.
+fn named<T>(py: Python<'_>, result: io::Result<T>) -> PyResult<T> {
+    result.map_err(|error| match error.raw_os_error() {
+        Some(number) => match py
+            .import("os")
+            .and_then(|os| os.call_method1("strerror", (number,)))
+        {
+            Ok(text) => PyOSError::new_err((number, text.unbind())),
+            Err(error) => error,
+        },
+        None => error.into(),
+    })
 }
 
 fn path(bytes: Vec<u8>) -> PathBuf {

@@ -1,0 +1,213 @@
+"""The life of workers: boot, timeouts, hooks, exit statuses, custom classes."""
+
+import os
+import re
+import time
+
+import pytest
+
+from support.wait import until
+
+HOOKS = """
+import os
+def say(*words):
+    os.write(1, (" ".join(map(str, words)) + "\\n").encode())
+
+def on_starting(server): say("on_starting", len(server.LISTENERS))
+def when_ready(server): say("when_ready", len(server.LISTENERS), server.num_workers)
+def pre_fork(server, worker): say("pre_fork", worker.pid, worker.age)
+def post_fork(server, worker): say("post_fork", worker.pid == os.getpid(), worker.wsgi)
+def post_worker_init(worker): say("post_worker_init", callable(worker.wsgi), worker)
+def worker_int(worker): say("worker_int")
+def worker_exit(server, worker): say("worker_exit", worker.alive)
+def child_exit(server, worker): say("child_exit", isinstance(worker.pid, int))
+def nworkers_changed(server, new, old): say("nworkers_changed", new, old)
+def on_exit(server): say("on_exit", server.pid == os.getpid())
+"""
+
+
+def said(master):
+    names = "|".join(re.findall(r"def (\w+)", HOOKS)[1:])
+    return [line for line in master.log.splitlines() if re.match(rf"({names})\b", line)]
+
+
+def test_hooks_run_in_order_with_their_objects(start):
+    master = start(config=HOOKS)
+    (worker,) = master.up(1)
+    master.send("TERM")
+    assert master.exit_status() == 0
+    assert said(master) == [
+        "nworkers_changed 1 None",
+        "on_starting 0",
+        "when_ready 1 1",
+        "pre_fork [booting] 1",
+        "post_fork True None",
+        f"post_worker_init True <Worker {worker}>",
+        "worker_exit False",
+        "child_exit True",
+        "on_exit True",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("hook", "status"),
+    [
+        ("on_starting(server)", 1),
+        ("when_ready(server)", 1),
+        ("nworkers_changed(server, new, old)", 1),
+        ("pre_fork(server, worker)", 255),
+        ("post_fork(server, worker)", 3),
+        ("post_worker_init(worker)", 3),
+    ],
+)
+def test_a_hook_that_raises(start, hook, status):
+    master = start("--pid", "pid", config=f"def {hook}: raise ValueError('hooked')\n")
+    assert master.exit_status() == status
+    assert "ValueError: hooked" in master.log
+    assert not (master.folder / "pid").exists()
+
+
+def test_child_exit_that_raises_ends_the_server(start):
+    master = start(config="def child_exit(server, worker): raise ValueError('hooked')\n")
+    (worker,) = master.up(1)
+    os.kill(worker, 15)
+    assert master.exit_status() == 1
+    assert "ValueError: hooked" in master.log
+
+
+def test_a_hook_may_change_the_number_of_workers(start):
+    config = "def post_worker_init(worker): pass\ndef when_ready(server): server.num_workers = 3\n"
+    start(config=config).up(3)
+
+
+@pytest.mark.parametrize(
+    ("application", "status", "reason"),
+    [
+        ("no_such_module:app", 3, "Worker failed to boot."),
+        ("process:no_such_name", 4, "App failed to load."),
+        ("process:time", 4, "App failed to load."),
+    ],
+)
+def test_an_application_that_cannot_be_loaded(start, application, status, reason):
+    master = start("--workers", "2", "--pid", "pid", app=application)
+    assert master.exit_status() == status
+    assert f"exited with code {status}.\n" in master.log
+    assert "[ERROR] Shutting down: Master\n" in master.log
+    assert f"[ERROR] Reason: {reason}\n" in master.log
+    assert not (master.folder / "pid").exists()
+    assert not (master.folder / "s").exists()
+
+
+def test_preloading_fails_before_anything_is_bound(start, tmp_path):
+    (tmp_path / "broken.py").write_text("raise RuntimeError('cannot import')\n")
+    master = start("--preload", app="broken:app")
+    assert master.exit_status() == 1
+    assert master.log == "Error: cannot import\n"
+
+
+def test_a_silent_worker_is_aborted_and_replaced(start):
+    config = "def worker_abort(worker): print('worker_abort', worker.aborted, flush=True)\n"
+    master = start("--timeout", "1", config=config)
+    before = master.up(1)
+    started = time.monotonic()
+    with master.connect() as connection:
+        connection.get("/sleep/30")
+    assert time.monotonic() - started < 10
+    assert f"[CRITICAL] WORKER TIMEOUT (pid:{min(before)})" in master.log
+    assert "worker_abort True" in master.log
+    master.replaced(before, 1)
+
+
+@pytest.mark.beyond_gunicorn
+def test_the_request_that_took_too_long_is_named(start):
+    master = start("--timeout", "1")
+    master.up(1)
+    with master.connect() as connection:
+        connection.send(b"GET /stuck/30?secret HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert connection.is_closed()
+    master.wait_for_log("was sent SIGKILL! Perhaps out of memory?")
+    assert re.search(r"was serving GET /stuck/30\?secret from .* for 1\.\d s\.", master.log)
+
+
+def test_a_slow_import_is_no_timeout(start, tmp_path):
+    (tmp_path / "slow.py").write_text(
+        "import time\ntime.sleep(2.5)\nfrom process import application\n"
+    )
+    master = start("--timeout", "1", app="slow:application")
+    master.up(1)
+    assert "WORKER TIMEOUT" not in master.log
+
+
+def test_max_requests_renews_workers(start):
+    master = start("--max-requests", "3")
+    (first,) = master.up(1)
+    for _ in range(20):
+        master.answers()
+    assert first not in master.workers
+    assert "Worker (pid" not in master.log
+
+
+@pytest.mark.beyond_gunicorn
+def test_workers_that_die_at_once_are_not_forked_without_end(start, tmp_path):
+    (tmp_path / "dies.py").write_text("import os\nos._exit(9)\n")
+    master = start(app="dies:app")
+    master.wait_for_log("workers in a row died right after their start", 3)
+    deaths = master.log.count("exited with code 9.")
+    assert 3 <= deaths <= 6
+    master.send("TERM")
+    assert master.exit_status() == 0
+
+
+CUSTOM = """
+import os, select
+from {package}.workers.base import Worker
+
+class Custom(Worker):
+    @classmethod
+    def check_config(cls, cfg, log):
+        log.info("checked %s", cfg.timeout)
+
+    def run(self):
+        for listener in self.sockets:
+            listener.setblocking(False)
+        self.log.info("running %s %s %s", self.timeout, len(self.sockets), self)
+        while self.alive and os.getppid() == self.ppid:
+            self.notify()
+            ready, _, _ = select.select(self.wait_fds, [], [], 0.5)
+            for one in ready:
+                if one is self.PIPE[0]:
+                    os.read(one, 1)
+                    continue
+                try:
+                    client, _ = one.accept()
+                except BlockingIOError:
+                    continue
+                client.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: 6\\r\\n\\r\\ncustom")
+                client.close()
+"""
+
+
+def test_a_custom_worker_class(start, tmp_path):
+    from support.server import NAME
+
+    (tmp_path / "custom.py").write_text(CUSTOM.format(package=NAME))
+    environment = {"PYTHONPATH": f"{tmp_path}:{os.path.dirname(__file__)}/apps"}
+    master = start("--worker-class", "custom.Custom", "--timeout", "9", environment=environment)
+    (worker,) = master.up(1)
+    assert master.answers() == "custom"
+    assert "checked 9" in master.log
+    assert f"running 4.5 1 <Worker {worker}>" in master.log
+    before = {worker}
+    master.send("HUP")
+    master.replaced(before, 1)
+    until(lambda: master.answers() == "custom", "an answer")
+    master.send("TERM")
+    assert master.exit_status() == 0
+
+
+@pytest.mark.beyond_gunicorn
+def test_a_worker_class_that_is_not_there_yet(start):
+    master = start("--worker-class", "gevent")
+    assert master.exit_status() == 1
+    assert master.log.startswith("Error: worker_class cannot be 'gevent'")
+    assert len(master.log.splitlines()) == 1
