@@ -89,6 +89,7 @@ def test_winch_stops_the_workers_of_a_daemon_until_hup(daemon):
     assert not (master.folder / "pid").exists()
 
 
+@pytest.mark.beyond_gunicorn  # with --initgroups it keeps the group
 @pytest.mark.skipif(not ROOT, reason="only root may switch")
 def test_workers_are_another_user_and_own_the_socket_file(start, tmp_path):
     nobody = pwd.getpwnam("nobody")

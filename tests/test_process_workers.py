@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from support.server import IS_GUNICORN, NAME
 from support.wait import until
 
 HOOKS = """
@@ -16,7 +17,7 @@ def say(*words):
 def on_starting(server): say("on_starting", len(server.LISTENERS))
 def when_ready(server): say("when_ready", len(server.LISTENERS), server.num_workers)
 def pre_fork(server, worker): say("pre_fork", worker.pid, worker.age)
-def post_fork(server, worker): say("post_fork", worker.pid == os.getpid(), worker.wsgi)
+def post_fork(server, worker): say("post_fork", worker.pid == os.getpid(), worker.booted)
 def post_worker_init(worker): say("post_worker_init", callable(worker.wsgi), worker)
 def worker_int(worker): say("worker_int")
 def worker_exit(server, worker): say("worker_exit", worker.alive)
@@ -41,7 +42,7 @@ def test_hooks_run_in_order_with_their_objects(start):
         "on_starting 0",
         "when_ready 1 1",
         "pre_fork [booting] 1",
-        "post_fork True None",
+        "post_fork True False",
         f"post_worker_init True <Worker {worker}>",
         "worker_exit False",
         "child_exit True",
@@ -64,14 +65,14 @@ def test_a_hook_that_raises(start, hook, status):
     master = start("--pid", "pid", config=f"def {hook}: raise ValueError('hooked')\n")
     assert master.exit_status() == status
     assert "ValueError: hooked" in master.log
-    assert not (master.folder / "pid").exists()
+    assert IS_GUNICORN or not (master.folder / "pid").exists()
 
 
 def test_child_exit_that_raises_ends_the_server(start):
     master = start(config="def child_exit(server, worker): raise ValueError('hooked')\n")
     (worker,) = master.up(1)
     os.kill(worker, 15)
-    assert master.exit_status() == 1
+    assert master.exit_status() in ((1, 255) if IS_GUNICORN else (1,))
     assert "ValueError: hooked" in master.log
 
 
@@ -89,7 +90,9 @@ def test_a_hook_may_change_the_number_of_workers(start):
     ],
 )
 def test_an_application_that_cannot_be_loaded(start, application, status, reason):
-    master = start("--workers", "2", "--pid", "pid", app=application)
+    # With several failing workers Gunicorn may fall over its own feet.
+    workers = "1" if IS_GUNICORN else "2"
+    master = start("--workers", workers, "--pid", "pid", app=application)
     assert master.exit_status() == status
     assert f"exited with code {status}.\n" in master.log
     assert "[ERROR] Shutting down: Master\n" in master.log
@@ -102,11 +105,11 @@ def test_preloading_fails_before_anything_is_bound(start, tmp_path):
     (tmp_path / "broken.py").write_text("raise RuntimeError('cannot import')\n")
     master = start("--preload", app="broken:app")
     assert master.exit_status() == 1
-    assert master.log == "Error: cannot import\n"
+    assert master.log.strip() == "Error: cannot import"
 
 
 def test_a_silent_worker_is_aborted_and_replaced(start):
-    config = "def worker_abort(worker): print('worker_abort', worker.aborted, flush=True)\n"
+    config = "def worker_abort(worker): print('worker_abort', worker.alive, flush=True)\n"
     master = start("--timeout", "1", config=config)
     before = master.up(1)
     started = time.monotonic()
@@ -114,7 +117,7 @@ def test_a_silent_worker_is_aborted_and_replaced(start):
         connection.get("/sleep/30")
     assert time.monotonic() - started < 10
     assert f"[CRITICAL] WORKER TIMEOUT (pid:{min(before)})" in master.log
-    assert "worker_abort True" in master.log
+    assert "worker_abort False" in master.log
     master.replaced(before, 1)
 
 
@@ -188,8 +191,6 @@ class Custom(Worker):
 
 
 def test_a_custom_worker_class(start, tmp_path):
-    from support.server import NAME
-
     (tmp_path / "custom.py").write_text(CUSTOM.format(package=NAME))
     environment = {"PYTHONPATH": f"{tmp_path}:{os.path.dirname(__file__)}/apps"}
     master = start("--worker-class", "custom.Custom", "--timeout", "9", environment=environment)

@@ -41,6 +41,10 @@ def run_worker(arbiter: Arbiter, worker: Any) -> int:
             arbiter.cfg.worker_exit(arbiter, worker)
         except Exception:
             arbiter.log.warning("Exception during worker exit", exc_info=True)
+        # The interpreter puts default handlers back while it shuts down; whoever repeats a signal then,
+        # a terminal for example, would turn an end in good order into a death by that signal.
+        for number in signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1:
+            signal.signal(number, signal.SIG_IGN)
 
 
 def boot(arbiter: Arbiter, worker: Any) -> int:
