@@ -15,9 +15,11 @@ from typing import Any
 
 from oxicorn.errors import ConfigError
 
-WORKER_CLASSES = {"sync": "oxicorn.workers.sync.SyncWorker"}
+WORKER_CLASSES = {
+    "gthread": "oxicorn.workers.gthread.ThreadWorker",
+    "sync": "oxicorn.workers.sync.SyncWorker",
+}
 LATER_WORKER_CLASSES = (
-    "gthread",
     "gevent",
     "gevent_wsgi",
     "gevent_pywsgi",

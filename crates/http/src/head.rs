@@ -162,7 +162,7 @@ pub enum Scheme {
 }
 
 /// A request head. One is kept a connection (or a thread) and reused, so that parsing allocates nothing.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Head {
     pub(crate) method: Span,
     pub(crate) target: Span,

@@ -7,6 +7,7 @@
 mod cli;
 mod config;
 mod ffi;
+mod gthread;
 mod options;
 mod process;
 mod worker;
@@ -22,6 +23,7 @@ fn _oxicorn(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add("SERVER_SOFTWARE", SERVER_SOFTWARE)?;
     module.add_function(wrap_pyfunction!(worker::run_sync, module)?)?;
+    module.add_function(wrap_pyfunction!(gthread::run_gthread, module)?)?;
     cli::register(module)?;
     config::register(module)?;
     process::register(module)?;

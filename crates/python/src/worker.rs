@@ -1,11 +1,13 @@
-//! The sync worker: the loop and the application in one thread.
+//! The thread of a worker's loop, and the sync worker, whose application runs in it.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use oxicorn_worker::Engine;
+use oxicorn_config::Config;
 use oxicorn_worker::clock::Moment;
+use oxicorn_worker::{Application, Engine};
 use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
@@ -34,20 +36,31 @@ const IDLE: Duration = Duration::from_secs(1);
 /// worker nothing to do.
 #[pyfunction]
 pub fn run_sync(worker: &Bound<'_, PyAny>) -> PyResult<()> {
-    Loop::new(worker)?.run()
+    let Parts { config, options, sockets, listeners, wakeup, common } = Parts::of(worker, false)?;
+    let mut application = Wsgi::new(worker, &common, &listeners, config.sendfile)?;
+    Loop::new(worker, options, sockets, wakeup)?
+        .run(&mut application, |_, application| application.exit_was_raised())
 }
 
-struct Loop<'py> {
-    py: Python<'py>,
-    worker: Bound<'py, PyAny>,
-    engine: Engine<Wsgi<'py>>,
-    application: Wsgi<'py>,
-    wakeup: OwnedFd,
-    parent: Parent,
+/// What a worker's loop is made from.
+pub struct Parts {
+    /// Of the worker.
+    pub config: Arc<Config>,
+    /// Of the engine.
+    pub options: oxicorn_worker::Options,
+    /// Descriptors of the worker's listeners.
+    pub sockets: Vec<OwnedFd>,
+    /// The same as environs tell them.
+    pub listeners: Vec<Listener>,
+    /// The reading end of the worker's pipe.
+    pub wakeup: OwnedFd,
+    /// What all environs have in common.
+    pub common: Common,
 }
 
-impl<'py> Loop<'py> {
-    fn new(worker: &Bound<'py, PyAny>) -> PyResult<Loop<'py>> {
+impl Parts {
+    /// Of `worker`, whose application is loaded.
+    pub fn of(worker: &Bound<'_, PyAny>, multithread: bool) -> PyResult<Parts> {
         let py = worker.py();
         let config = config::typed(&worker.getattr("cfg")?)?;
         let max_requests: u64 = worker.getattr("max_requests")?.extract()?;
@@ -55,21 +68,46 @@ impl<'py> Loop<'py> {
         let options = options::worker(&config, max_requests)
             .map_err(|error| PyValueError::new_err(error.to_string()))?;
         let (sockets, listeners) = listeners(worker)?;
-        let pipe = worker.getattr("PIPE")?.get_item(0)?;
-        let wakeup = duplicate(&pipe)?;
-        let engine = Engine::new(options, sockets, wakeup.as_fd(), process::slot_of(worker)?)?;
+        let wakeup = duplicate(&worker.getattr("PIPE")?.get_item(0)?)?;
+        let errors = py.import("oxicorn.wsgi")?.getattr("errors_for")?.call1((worker.getattr("log")?,))?;
         let common = Common {
-            multithread: false,
+            multithread,
             multiprocess: config.workers > 1,
-            errors: py.import("oxicorn.wsgi")?.getattr("errors_for")?.call1((worker.getattr("log")?,))?.unbind(),
+            errors: errors.unbind(),
             script_name: std::env::var_os("SCRIPT_NAME").unwrap_or_default().into_encoded_bytes(),
         };
-        let application = Wsgi::new(worker, &common, listeners, config.sendfile)?;
+        Ok(Parts { config, options, sockets, listeners, wakeup, common })
+    }
+}
+
+/// The thread that runs a worker's engine.
+pub struct Loop<'py, A: Application> {
+    py: Python<'py>,
+    worker: Bound<'py, PyAny>,
+    engine: Engine<A>,
+    wakeup: OwnedFd,
+    parent: Parent,
+}
+
+impl<'py, A: Application> Loop<'py, A> {
+    /// A loop over `sockets`.
+    pub fn new(
+        worker: &Bound<'py, PyAny>,
+        options: oxicorn_worker::Options,
+        sockets: Vec<OwnedFd>,
+        wakeup: OwnedFd,
+    ) -> PyResult<Loop<'py, A>> {
+        let engine = Engine::new(options, sockets, wakeup.as_fd(), process::slot_of(worker)?)?;
         let parent = Parent { pid: worker.getattr("ppid")?.extract()?, next_check: engine.now() };
-        Ok(Loop { py, worker: worker.clone(), engine, application, wakeup, parent })
+        Ok(Loop { py: worker.py(), worker: worker.clone(), engine, wakeup, parent })
     }
 
-    fn run(&mut self) -> PyResult<()> {
+    /// Runs until the worker has left. `after_turn` says whether it shall do so at once.
+    pub fn run(
+        &mut self,
+        application: &mut A,
+        mut after_turn: impl FnMut(&mut Engine<A>, &mut A) -> bool,
+    ) -> PyResult<()> {
         let mut attached_since = self.engine.now();
         while !self.engine.is_finished() {
             // First without letting go of the interpreter: under load something is always ready.
@@ -81,16 +119,17 @@ impl<'py> Loop<'py> {
                 ready = self.py.detach(|| engine.poll(wait))?;
                 attached_since = Moment::now();
             }
-            self.engine.turn(ready, &mut self.application);
+            self.engine.turn(ready, application);
             if self.engine.take_wakeup() {
                 drain(&self.wakeup);
                 self.py.check_signals()?;
             }
+            let leaves_at_once = after_turn(&mut self.engine, application);
             if !self.worker.getattr(pyo3::intern!(self.py, "alive"))?.is_truthy()? {
-                if self.application.exit_was_raised() {
+                if leaves_at_once {
                     break;
                 }
-                self.engine.drain(&mut self.application);
+                self.engine.drain(application);
             }
             if self.parent.is_gone(self.engine.now()) {
                 let message = format!("Parent changed, shutting down: {}", self.worker.str()?);
@@ -143,7 +182,8 @@ fn listener_name(name: &Bound<'_, PyAny>) -> PyResult<Listener> {
     Ok(Listener::Unix { path })
 }
 
-fn duplicate(descriptor: &Bound<'_, PyAny>) -> PyResult<OwnedFd> {
+/// A descriptor of our own for one of Python's.
+pub fn duplicate(descriptor: &Bound<'_, PyAny>) -> PyResult<OwnedFd> {
     with_descriptor(descriptor.extract()?, |descriptor| descriptor.try_clone_to_owned().ok())
         .ok_or_else(|| PyOSError::new_err(format!("descriptor {descriptor} cannot be used")))
 }

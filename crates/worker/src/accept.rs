@@ -7,7 +7,7 @@ use oxicorn_sys::epoll::Interest;
 use oxicorn_sys::stream::{self, PeerAddress};
 
 use crate::application::Application;
-use crate::connection::{Connection, Peer, Phase};
+use crate::connection::{Connection, Peer, Phase, Place};
 use crate::deadlines;
 use crate::engine::{Accepting, Engine, Next, Seat};
 
@@ -18,6 +18,9 @@ impl<A: Application> Engine<A> {
     pub(crate) fn accept(&mut self, listener: usize, application: &mut A) {
         let batch = if self.options.has_siblings { 1 } else { BATCH };
         for _ in 0..batch {
+            if self.seats.len() >= self.options.connections && !self.evict_longest_idle() {
+                return self.pause();
+            }
             let Some(from) = self.listeners.get(listener) else { return };
             match stream::accept(from.as_fd()) {
                 Ok(Some((socket, address))) => self.welcome(socket, address, listener, application),
@@ -45,13 +48,11 @@ impl<A: Application> Engine<A> {
     }
 
     fn welcome(&mut self, socket: OwnedFd, address: PeerAddress, listener: usize, application: &mut A) {
-        if self.seats.len() >= self.options.connections {
-            self.evict_longest_idle();
-        }
-        let connection = self.meet(socket, address, listener);
+        let mut connection = self.meet(socket, address, listener);
         self.generation = self.generation.wrapping_add(1);
         let generation = self.generation;
-        let key = self.seats.insert(Seat { generation, connection: None });
+        let key = self.seats.insert(Seat { generation, connection: None, away: None });
+        connection.place = Place { key, generation };
         if let Some(seat) = self.seats.get_mut(key) {
             seat.connection = Some(connection);
         }

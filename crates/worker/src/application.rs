@@ -13,15 +13,15 @@ pub trait Application {
     /// What it keeps with a connection from one request to the next.
     type Client: Send;
 
-    /// Runs one request to its end and gives the exchange back.
+    /// Whether calls run to their end in the loop's thread. Then small responses share the loop's
+    /// output buffer; else every exchange has its own.
+    const INLINE: bool;
+
+    /// Runs one request, or takes it to run it elsewhere.
     ///
     /// Whatever the application does wrong is answered here; the loop only sees how the exchange
-    /// ended. `None` if it is lost, and with it the connection.
-    fn call(
-        &mut self,
-        request: Request<'_>,
-        exchange: Exchange<Self::Client>,
-    ) -> Option<Exchange<Self::Client>>;
+    /// ended.
+    fn call(&mut self, request: Request<'_>, exchange: Exchange<Self::Client>) -> Called<Self::Client>;
 
     /// A peer's message was refused; the response is sent by the loop.
     fn refused(&mut self, peer: &Peer, refused: &Refused);
@@ -31,6 +31,16 @@ pub trait Application {
 
     /// The request about to be called is the last one before the worker is recycled.
     fn last_request(&mut self);
+}
+
+/// What became of a request.
+pub enum Called<C> {
+    /// It was run to its end.
+    Answered(Exchange<C>),
+    /// It runs elsewhere; [`Engine::give_back`](crate::Engine::give_back) gets the exchange when it is done.
+    Taken,
+    /// The exchange is lost, and with it the connection.
+    Lost,
 }
 
 /// A request that has come whole.

@@ -13,9 +13,9 @@ use oxicorn_sys::stream::{self, Progress};
 
 use crate::application::Application;
 use crate::clock::Moment;
-use crate::connection::{Connection, Phase, Then};
+use crate::connection::{Connection, Phase, Place, Then};
 use crate::deadlines;
-use crate::engine::{Arrived, Engine, Next, Place};
+use crate::engine::{Arrived, Engine, Next};
 
 /// Room for what is received in a batch.
 const INBOUND: usize = 128 * 1024;

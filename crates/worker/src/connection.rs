@@ -40,6 +40,14 @@ impl Peer {
     }
 }
 
+/// A seat in the loop's table. The generation tells the connection that has it from one that had
+/// it before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    pub(crate) key: usize,
+    pub(crate) generation: u32,
+}
+
 /// Where a connection stands.
 ///
 /// ```text
@@ -84,6 +92,8 @@ pub(crate) struct Incoming {
 
 /// A client's connection. `C` is what the application keeps with it.
 pub(crate) struct Connection<C> {
+    /// Its seat in the loop's table.
+    pub place: Place,
     pub socket: Arc<OwnedFd>,
     pub peer: Peer,
     pub listener: usize,
@@ -115,6 +125,7 @@ impl<C> Connection<C> {
         deadline: Moment,
     ) -> Connection<C> {
         Connection {
+            place: Place::default(),
             socket: Arc::new(socket),
             peer,
             listener,

@@ -1,6 +1,7 @@
 //! A connection's steps: receive, parse, call, answer, and again.
 
 use std::io;
+use std::sync::Arc;
 
 use oxicorn_http::proxy::{self, Outcome as ProxyOutcome};
 use oxicorn_http::response::{CONTINUE, Facts};
@@ -10,8 +11,9 @@ use oxicorn_http::{
 use oxicorn_sys::epoll::Interest;
 use oxicorn_sys::stream::{self, Progress};
 
-use crate::application::{Application, Body, Request};
-use crate::connection::{Connection, Incoming, Phase, Then};
+use crate::application::{Application, Body, Called, Request};
+use crate::away::Away;
+use crate::connection::{Connection, Incoming, Phase, Place, Then};
 use crate::deadlines;
 use crate::engine::{Engine, Next};
 use crate::exchange::{Ended, Exchange, Outcome};
@@ -20,10 +22,15 @@ use crate::upload::{Received, Upload};
 type Conn<A> = Box<Connection<<A as Application>::Client>>;
 
 /// A step's end: the connection, and what becomes of it.
-type Step<A> = Result<(Conn<A>, Next), Lost>;
+pub(crate) type Step<A> = Result<(Conn<A>, Next), Absent>;
 
-/// The connection went down with the application call that had it.
-pub(crate) struct Lost;
+/// Why there is no connection after a step.
+pub(crate) enum Absent {
+    /// It went down with the application call that had it.
+    Lost,
+    /// It is away with its request.
+    Taken,
+}
 
 /// How far [`Engine::advance`] may go on with what it has.
 enum Flow {
@@ -73,24 +80,33 @@ impl<A: Application> Engine<A> {
         mut connection: Conn<A>,
         data: &[u8],
         application: &mut A,
-    ) -> Result<(Conn<A>, Next, usize), Lost> {
+    ) -> Result<(Conn<A>, Next, usize), Absent> {
         let mut rest = data;
+        let place = connection.place;
         loop {
-            let flow;
-            (connection, flow) = match connection.phase {
-                Phase::Head if rest.is_empty() => (connection, Flow::Stop(READ_ON)),
-                Phase::Head => self.read_head(connection, &mut rest, application)?,
-                Phase::Body(_) => self.read_body(connection, &mut rest, application)?,
-                Phase::Preface => self.read_preface(connection, &mut rest, application)?,
+            let step = match connection.phase {
+                Phase::Head if rest.is_empty() => Ok((connection, Flow::Stop(READ_ON))),
+                Phase::Head => self.read_head(connection, &mut rest, application),
+                Phase::Body(_) => self.read_body(connection, &mut rest, application),
+                Phase::Preface => self.read_preface(connection, &mut rest, application),
                 Phase::Lingering => {
                     rest = &[];
-                    (connection, Flow::Stop(READ_ON))
+                    Ok((connection, Flow::Stop(READ_ON)))
                 }
-                Phase::Sending(_) => (connection, Flow::Stop(Next::Await(Interest::Writable))),
+                Phase::Sending(_) => Ok((connection, Flow::Stop(Next::Await(Interest::Writable)))),
             };
+            let flow;
+            (connection, flow) = step.inspect_err(|_| self.keep_behind(place, rest))?;
             if let Flow::Stop(next) = flow {
                 return Ok((connection, next, rest.len()));
             }
+        }
+    }
+
+    /// What follows a request that is away waits in its seat.
+    fn keep_behind(&mut self, place: Place, rest: &[u8]) {
+        if let Some(away) = self.seats.get_mut(place.key).and_then(|seat| seat.away.as_mut()) {
+            away.behind.extend_from_slice(rest);
         }
     }
 
@@ -99,7 +115,7 @@ impl<A: Application> Engine<A> {
         mut connection: Conn<A>,
         rest: &mut &[u8],
         application: &mut A,
-    ) -> Result<(Conn<A>, Flow), Lost> {
+    ) -> Result<(Conn<A>, Flow), Absent> {
         let address = connection.peer.address.map(|address| address.ip());
         let is_allowed = self.options.proxy_allow.trusts(address);
         match proxy::parse(self.options.proxy_protocol, is_allowed, rest) {
@@ -120,7 +136,7 @@ impl<A: Application> Engine<A> {
         mut connection: Conn<A>,
         rest: &mut &[u8],
         application: &mut A,
-    ) -> Result<(Conn<A>, Flow), Lost> {
+    ) -> Result<(Conn<A>, Flow), Absent> {
         let trusted = connection.peer.trusted;
         let mut head = std::mem::take(&mut self.head);
         let is_first = connection.parser.is_fresh();
@@ -157,7 +173,7 @@ impl<A: Application> Engine<A> {
         bytes: &[u8],
         rest: &mut &[u8],
         application: &mut A,
-    ) -> Result<(Conn<A>, Flow), Lost> {
+    ) -> Result<(Conn<A>, Flow), Absent> {
         if head.expect_continue {
             // RFC 9110 §10.1.1. Refused bytes wait; a connection that is gone shows soon.
             let _ = connection.output.push(CONTINUE);
@@ -180,7 +196,7 @@ impl<A: Application> Engine<A> {
             return called;
         }
         let decoder = BodyDecoder::new(head.body, &self.options.http);
-        let upload = Upload::new(std::sync::Arc::clone(&self.budget));
+        let upload = Upload::new(Arc::clone(&self.budget));
         let incoming = Incoming { head, bytes: bytes.to_vec(), decoder, upload };
         connection.phase = Phase::Body(Box::new(incoming));
         Ok((connection, Flow::On))
@@ -191,7 +207,7 @@ impl<A: Application> Engine<A> {
         mut connection: Conn<A>,
         rest: &mut &[u8],
         application: &mut A,
-    ) -> Result<(Conn<A>, Flow), Lost> {
+    ) -> Result<(Conn<A>, Flow), Absent> {
         let Phase::Body(incoming) = &mut connection.phase else {
             return Ok((connection, Flow::On));
         };
@@ -212,7 +228,7 @@ impl<A: Application> Engine<A> {
         mut connection: Conn<A>,
         has_more_behind: bool,
         application: &mut A,
-    ) -> Result<(Conn<A>, Flow), Lost> {
+    ) -> Result<(Conn<A>, Flow), Absent> {
         let Phase::Body(incoming) = std::mem::replace(&mut connection.phase, Phase::Head) else {
             return Ok((connection, Flow::On));
         };
@@ -235,7 +251,7 @@ impl<A: Application> Engine<A> {
         message: Message<'_>,
         body: Body<'_>,
         application: &mut A,
-    ) -> Result<(Conn<A>, Flow), Lost> {
+    ) -> Result<(Conn<A>, Flow), Absent> {
         let Message { head, bytes, has_more_behind } = message;
         self.requests = self.requests.saturating_add(1);
         connection.requests = connection.requests.saturating_add(1);
@@ -256,12 +272,27 @@ impl<A: Application> Engine<A> {
         let number = connection.requests;
         // What follows on the connection would overtake a response that waits.
         let may_wait = self.batch.may_wait() && !has_more_behind;
-        let exchange = Exchange::new(connection, self.lend_outbound(), self.date, facts, may_wait);
+        let away = (!A::INLINE).then(|| Away {
+            socket: Arc::clone(&connection.socket),
+            began,
+            bytes_in,
+            behind: Vec::new(),
+            interest: connection.interest,
+        });
+        let place = connection.place;
+        let buffer = if A::INLINE { self.lend_outbound() } else { Vec::new() };
+        let exchange = Exchange::new(connection, buffer, self.date, facts, may_wait && A::INLINE);
         let request = Request { head, bytes, body, listener, number };
-        let Some(exchange) = application.call(request, exchange) else {
-            return Err(Lost);
+        let ended = match application.call(request, exchange) {
+            Called::Answered(exchange) => exchange.into_ended(),
+            Called::Taken => {
+                if let Some(seat) = self.seats.get_mut(place.key) {
+                    seat.away = away;
+                }
+                return Err(Absent::Taken);
+            }
+            Called::Lost => return Err(Absent::Lost),
         };
-        let ended = exchange.into_ended();
         self.now = crate::clock::Moment::now();
         self.date.refresh(self.now);
         let micros = self.now.micros_since(began);
@@ -276,9 +307,11 @@ impl<A: Application> Engine<A> {
         ended: Ended<A::Client>,
         has_more_behind: bool,
         application: &mut A,
-    ) -> Result<(Conn<A>, Flow), Lost> {
+    ) -> Result<(Conn<A>, Flow), Absent> {
         let Ended { connection, buffer, outcome, failure, .. } = ended;
-        self.return_outbound(buffer);
+        if A::INLINE {
+            self.return_outbound(buffer);
+        }
         if let Some(error) = failure {
             application.trouble(&connection.peer, "cannot keep a response for a slow client", &error);
         }
@@ -298,14 +331,36 @@ impl<A: Application> Engine<A> {
         self.proceed(connection, then)
     }
 
-    fn send_slowly(&mut self, mut connection: Conn<A>, then: Then) -> Result<(Conn<A>, Flow), Lost> {
+    /// A connection is back from a call elsewhere; `behind` is what came meanwhile.
+    pub(crate) fn go_on(
+        &mut self,
+        ended: Ended<A::Client>,
+        behind: Vec<u8>,
+        application: &mut A,
+    ) -> Step<A> {
+        let (mut connection, flow) = self.after_call(ended, !behind.is_empty(), application)?;
+        match flow {
+            Flow::On => {
+                connection.input = behind;
+                self.advance_input(connection, application)
+            }
+            Flow::Stop(next) => {
+                if let Phase::Sending(Then::NextRequest) = connection.phase {
+                    connection.input = behind;
+                }
+                Ok((connection, next))
+            }
+        }
+    }
+
+    fn send_slowly(&mut self, mut connection: Conn<A>, then: Then) -> Result<(Conn<A>, Flow), Absent> {
         connection.phase = Phase::Sending(then);
         connection.deadline = self.busy_deadline(deadlines::SENDING);
         Ok((connection, Flow::Stop(Next::Await(Interest::Writable))))
     }
 
     /// Everything is sent.
-    fn proceed(&mut self, mut connection: Conn<A>, then: Then) -> Result<(Conn<A>, Flow), Lost> {
+    fn proceed(&mut self, mut connection: Conn<A>, then: Then) -> Result<(Conn<A>, Flow), Absent> {
         match then {
             Then::NextRequest => {
                 connection.phase = Phase::Head;
@@ -374,7 +429,7 @@ impl<A: Application> Engine<A> {
         connection: Conn<A>,
         refused: &Refused,
         application: &mut A,
-    ) -> Result<(Conn<A>, Flow), Lost> {
+    ) -> Result<(Conn<A>, Flow), Absent> {
         application.refused(&connection.peer, refused);
         let page = refused.page(self.date.line());
         self.dismiss(connection, &page)
@@ -387,12 +442,12 @@ impl<A: Application> Engine<A> {
         connection: Conn<A>,
         error: &io::Error,
         application: &mut A,
-    ) -> Result<(Conn<A>, Flow), Lost> {
+    ) -> Result<(Conn<A>, Flow), Absent> {
         application.trouble(&connection.peer, "cannot store a request body", error);
         self.dismiss(connection, &error_page(500, SERVER_ERROR, "", b""))
     }
 
-    fn dismiss(&mut self, mut connection: Conn<A>, page: &[u8]) -> Result<(Conn<A>, Flow), Lost> {
+    fn dismiss(&mut self, mut connection: Conn<A>, page: &[u8]) -> Result<(Conn<A>, Flow), Absent> {
         connection.parser = oxicorn_http::HeadParser::new();
         if connection.output.push(page).is_err() {
             return Ok((connection, Flow::Stop(Next::Close)));

@@ -20,8 +20,9 @@ use slab::Slab;
 use crate::application::Application;
 use crate::batch::Batch;
 use crate::clock::{DateLine, Moment};
-use crate::connection::{Connection, Phase};
-use crate::cycle::Lost;
+use crate::away::Away;
+use crate::connection::{Connection, Phase, Place};
+use crate::cycle::{Absent, Step};
 use crate::deadlines;
 use crate::memory::Budget;
 use crate::options::Options;
@@ -59,19 +60,14 @@ pub struct Engine<A: Application> {
     woken: bool,
 }
 
-/// Which connection is meant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
-    pub key: usize,
-    pub generation: u32,
-}
-
 /// A place in the table. Its generation tells a late event of a former connection from one of
 /// the present.
 pub(crate) struct Seat<C> {
     pub generation: u32,
-    /// `None` while the connection takes a step.
+    /// `None` while the connection takes a step, and while its request is away.
     pub connection: Option<Box<Connection<C>>>,
+    /// Its request runs elsewhere.
+    pub away: Option<Away>,
 }
 
 /// Whether the listeners are watched.
@@ -208,7 +204,7 @@ impl<A: Application> Engine<A> {
                 self.step(place, Arrived::Room, application);
             }
             Some(_) => self.gather(place.key),
-            None => {}
+            None => self.mute(place),
         }
     }
 
@@ -221,7 +217,6 @@ impl<A: Application> Engine<A> {
     /// Lets a connection go as far as it can with what has come.
     pub(crate) fn step(&mut self, place: Place, arrived: Arrived<'_>, application: &mut A) {
         let Some(connection) = self.take(place) else { return };
-        let key = place.key;
         // What a peer or an application sends must not end the worker; should a step of ours
         // panic in spite of all care, this connection is lost and no other.
         let stepped = catch_unwind(AssertUnwindSafe(|| match arrived {
@@ -230,11 +225,20 @@ impl<A: Application> Engine<A> {
             Arrived::Room => self.send_on(connection, application),
         }));
         match stepped {
-            Ok(Ok((connection, next))) if connection.waiting.is_some() => {
+            Ok(step) => self.conclude(place, step),
+            Err(_) => self.recover(place.key),
+        }
+    }
+
+    /// What a step leaves to be done.
+    pub(crate) fn conclude(&mut self, place: Place, step: Step<A>) {
+        match step {
+            Ok((connection, next)) if connection.waiting.is_some() => {
                 self.send_later(place, connection, next);
             }
-            Ok(Ok((connection, next))) => self.settle(key, connection, next),
-            Ok(Err(Lost)) | Err(_) => self.recover(key),
+            Ok((connection, next)) => self.settle(place.key, connection, next),
+            Err(Absent::Taken) => {}
+            Err(Absent::Lost) => self.recover(place.key),
         }
     }
 
@@ -293,9 +297,12 @@ impl<A: Application> Engine<A> {
         self.requests
     }
 
-    /// The worker drains and has nothing left.
+    /// The worker drains and has nothing left, or no time.
     pub fn is_finished(&self) -> bool {
-        matches!(self.stage, Stage::Draining { .. }) && self.seats.is_empty()
+        match self.stage {
+            Stage::Serving => false,
+            Stage::Draining { until, .. } => self.seats.is_empty() || self.now >= until,
+        }
     }
 
     /// The worker was told to leave, or decided it.

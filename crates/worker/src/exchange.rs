@@ -13,7 +13,7 @@ use oxicorn_http::response::{self, BodyEncoder, Facts, Fields, Finish};
 use oxicorn_sys::stream::{self, Progress};
 
 use crate::clock::DateLine;
-use crate::connection::{Connection, Peer};
+use crate::connection::{Connection, Peer, Place};
 use crate::output::SharedBytes;
 
 /// From this size on a piece of a body is sent from where it is instead of being copied behind
@@ -111,6 +111,11 @@ impl<C> Exchange<C> {
             bytes_sent: 0,
             failure: None,
         }
+    }
+
+    /// The seat to give it back to.
+    pub fn place(&self) -> Place {
+        self.connection.place
     }
 
     /// What the application keeps with the connection; `None` before it first said so.

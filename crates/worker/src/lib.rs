@@ -10,6 +10,7 @@
 
 mod accept;
 mod application;
+mod away;
 mod batch;
 pub mod clock;
 mod connection;
@@ -23,8 +24,8 @@ mod options;
 mod output;
 mod upload;
 
-pub use application::{Application, Body, Request};
-pub use connection::Peer;
+pub use application::{Application, Body, Called, Request};
+pub use connection::{Peer, Place};
 pub use engine::Engine;
 pub use exchange::{Exchange, Gone};
 pub use options::Options;

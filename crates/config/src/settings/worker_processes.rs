@@ -32,7 +32,7 @@ pub const SETTINGS: &[Setting] = &[
         metavar: "CLASS",
         kind: Kind::Class,
         default: Fallback::Value(Const::Str("sync")),
-        help: "How a worker runs the application; this version has sync.",
+        help: "How a worker runs the application: sync, gthread, or a class of yours.",
         details: "A name or the dotted path of a class. Other names of Gunicorn's classes \
             (gthread, gevent, asgi, tornado) are refused at start until they are supported.",
         ..ENTRY
@@ -41,8 +41,7 @@ pub const SETTINGS: &[Setting] = &[
         name: "threads",
         flags: &["--threads"],
         default: Fallback::Value(Const::Int(1)),
-        status: Status::Only(&[Const::Int(0), Const::Int(1)]),
-        help: "Threads of a worker that run the application.",
+        help: "Threads of a worker that run the application; more than one makes it gthread.",
         ..NUMBER
     },
     Setting {

@@ -12,6 +12,7 @@ use super::names::Names;
 use crate::ffi::{latin1, one_byte_text};
 
 /// One of the worker's listeners, as far as environs tell it.
+#[derive(Clone)]
 pub enum Listener {
     /// SERVER_NAME and SERVER_PORT are what it is bound to.
     Ip { name: String, port: u16 },

@@ -7,12 +7,15 @@ mod environ;
 mod file_wrapper;
 mod hooks;
 mod input;
+mod journal;
 mod lines;
 mod names;
 mod respond;
 mod start_response;
 
+pub use client::Client;
 pub use environ::{Common, Listener};
+pub use journal::Journal;
 pub use respond::Wsgi;
 
 use pyo3::prelude::*;

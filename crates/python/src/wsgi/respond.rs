@@ -3,7 +3,7 @@
 use std::io;
 
 use oxicorn_http::{Refused, SERVER_ERROR, error_page};
-use oxicorn_worker::{Application, Exchange, Gone, Peer, Request};
+use oxicorn_worker::{Application, Called, Exchange, Gone, Peer, Request};
 use pyo3::exceptions::{PyAssertionError, PySystemExit};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -14,6 +14,7 @@ use super::cycle::Kit;
 use super::environ::{Common, Environs, Listener, Unfit};
 use super::file_wrapper::FileWrapper;
 use super::hooks::Hooks;
+use super::journal::Journal;
 use super::start_response::not_bytes;
 use crate::ffi::{PinnedBytes, call_two};
 
@@ -24,7 +25,7 @@ const WORTH_PINNING: usize = 16 * 1024;
 pub struct Wsgi<'py> {
     py: Python<'py>,
     callable: Bound<'py, PyAny>,
-    log: Bound<'py, PyAny>,
+    journal: Journal<'py>,
     environs: Environs,
     kit: Kit,
     listeners: usize,
@@ -69,20 +70,20 @@ impl<'py> Wsgi<'py> {
     pub fn new(
         worker: &Bound<'py, PyAny>,
         common: &Common,
-        listeners: Vec<Listener>,
+        listeners: &[Listener],
         sendfile: bool,
     ) -> PyResult<Wsgi<'py>> {
         let py = worker.py();
         let bases = listeners.len();
         let kit = Kit::new(py, bases)?;
-        let environs = Environs::new(py, common, listeners)?;
+        let environs = Environs::new(py, common, listeners.to_vec())?;
         environs.set_early_hints(py, kit.early_hints(py))?;
         let hooks = Hooks::of(worker)?;
         kit.cycle().answer()?.keep_headers = hooks.is_some();
         Ok(Wsgi {
             py,
             callable: worker.getattr("wsgi")?,
-            log: worker.getattr("log")?,
+            journal: Journal::of(worker)?,
             environs,
             kit,
             listeners: bases,
@@ -96,6 +97,16 @@ impl<'py> Wsgi<'py> {
     /// (its signal handlers raise it) does not go on with other requests.
     pub fn exit_was_raised(&self) -> bool {
         self.exit_raised
+    }
+
+    /// Runs one request to its end. `None` if the exchange got lost, which only a fault of the server's
+    /// own can do.
+    pub fn run(
+        &mut self,
+        request: Request<'_>,
+        exchange: Exchange<Client>,
+    ) -> Option<Exchange<Client>> {
+        self.answer(request, exchange).map_err(|error| error.print(self.py)).ok()
     }
 
     fn answer(
@@ -233,7 +244,7 @@ impl<'py> Wsgi<'py> {
 
     #[cold]
     fn refuse(&mut self, refused: &Refused, exchange: &mut Exchange<Client>) {
-        self.log_refused(exchange.peer(), refused);
+        self.journal.refused(exchange.peer(), refused);
         exchange.answer(refused.status(), &refused.page(b""));
     }
 
@@ -245,33 +256,8 @@ impl<'py> Wsgi<'py> {
         }
         let method = request.head.method(request.bytes).escape_ascii();
         let target = request.head.target(request.bytes).escape_ascii();
-        let logged = self.log_exception(&format!("Error handling request {method} {target}"), error);
-        if let Err(error) = logged {
-            // Even the logger failed; what is left is standard error.
-            error.print(self.py);
-        }
+        self.journal.exception(&format!("Error handling request {method} {target}"), error);
         exchange.answer(500, &error_page(500, SERVER_ERROR, "", b""));
-    }
-
-    fn log_exception(&self, message: &str, error: &PyErr) -> PyResult<()> {
-        let py = self.py;
-        let keywords = PyDict::new(py);
-        let traceback = error.traceback(py);
-        keywords.set_item("exc_info", (error.get_type(py), error.value(py), traceback))?;
-        // The message goes in as an argument, since a target may contain percent signs.
-        self.log.call_method("exception", ("%s", message), Some(&keywords))?;
-        Ok(())
-    }
-
-    fn log_refused(&self, peer: &Peer, refused: &Refused) {
-        let message = format!("Invalid request from ip={}: {refused}", peer.text);
-        self.log_at("warning", &message);
-    }
-
-    fn log_at(&self, level: &str, message: &str) {
-        if let Err(error) = self.log.call_method1(level, ("%s", message)) {
-            error.print(self.py);
-        }
     }
 
     /// The application kept something of this request: it stays with it, and the next requests get
@@ -299,19 +285,21 @@ fn close(iterable: &Bound<'_, PyAny>) -> PyResult<()> {
 impl Application for Wsgi<'_> {
     type Client = Client;
 
-    fn call(&mut self, request: Request<'_>, exchange: Exchange<Client>) -> Option<Exchange<Client>> {
-        self.answer(request, exchange).map_err(|error| error.print(self.py)).ok()
+    const INLINE: bool = true;
+
+    fn call(&mut self, request: Request<'_>, exchange: Exchange<Client>) -> Called<Client> {
+        self.run(request, exchange).map_or(Called::Lost, Called::Answered)
     }
 
     fn refused(&mut self, peer: &Peer, refused: &Refused) {
-        self.log_refused(peer, refused);
+        self.journal.refused(peer, refused);
     }
 
     fn trouble(&mut self, peer: &Peer, what: &str, error: &io::Error) {
-        self.log_at("error", &format!("{what} (client {}): {error}", peer.text));
+        self.journal.trouble(peer, what, error);
     }
 
     fn last_request(&mut self) {
-        self.log_at("info", "Autorestarting worker after current request.");
+        self.journal.last_request();
     }
 }

@@ -1,0 +1,55 @@
+//! What the engine and the interface have to say to the error log.
+
+use std::io;
+
+use oxicorn_http::Refused;
+use oxicorn_worker::Peer;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+/// The worker's logger. A logger that fails itself is reported on standard error; nothing of it
+/// reaches a request.
+pub struct Journal<'py> {
+    log: Bound<'py, PyAny>,
+}
+
+impl<'py> Journal<'py> {
+    /// The log of `worker`.
+    pub fn of(worker: &Bound<'py, PyAny>) -> PyResult<Journal<'py>> {
+        Ok(Journal { log: worker.getattr("log")? })
+    }
+
+    /// A peer's message was refused.
+    pub fn refused(&self, peer: &Peer, refused: &Refused) {
+        let message = format!("Invalid request from ip={}: {refused}", peer.text);
+        self.write("warning", &message, None);
+    }
+
+    /// The system failed one connection.
+    pub fn trouble(&self, peer: &Peer, what: &str, error: &io::Error) {
+        self.write("error", &format!("{what} (client {}): {error}", peer.text), None);
+    }
+
+    /// The worker reached `max_requests`.
+    pub fn last_request(&self) {
+        self.write("info", "Autorestarting worker after current request.", None);
+    }
+
+    /// Something raised; the log gets the traceback.
+    pub fn exception(&self, message: &str, error: &PyErr) {
+        let py = self.log.py();
+        let keywords = PyDict::new(py);
+        let exc_info = (error.get_type(py), error.value(py), error.traceback(py));
+        match keywords.set_item("exc_info", exc_info) {
+            Ok(()) => self.write("exception", message, Some(&keywords)),
+            Err(_) => error.print(py),
+        }
+    }
+
+    fn write(&self, method: &str, message: &str, keywords: Option<&Bound<'py, PyDict>>) {
+        // The message goes in as an argument, since it may contain percent signs of the client's.
+        if let Err(error) = self.log.call_method(method, ("%s", message), keywords) {
+            error.print(self.log.py());
+        }
+    }
+}

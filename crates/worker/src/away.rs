@@ -1,0 +1,78 @@
+//! Requests that run elsewhere: in a pool of threads, in a task of another loop.
+//!
+//! The connection goes with its request. Its seat keeps what is needed when it comes back.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use oxicorn_sys::epoll::Interest;
+
+use crate::application::Application;
+use crate::clock::Moment;
+use crate::connection::Place;
+use crate::engine::{Engine, pack};
+use crate::exchange::Exchange;
+
+/// A seat whose connection is away.
+pub(crate) struct Away {
+    pub socket: Arc<OwnedFd>,
+    pub began: Moment,
+    /// Size of the request.
+    pub bytes_in: u64,
+    /// What the client sent behind the request.
+    pub behind: Vec<u8>,
+    /// What the poller still watches; `None` for nothing at all.
+    pub interest: Option<Interest>,
+}
+
+impl<A: Application> Engine<A> {
+    /// A request that was taken is done; `None` if its exchange was lost.
+    pub fn give_back(
+        &mut self,
+        place: Place,
+        exchange: Option<Exchange<A::Client>>,
+        application: &mut A,
+    ) {
+        let Some(seat) = self.seats.get_mut(place.key).filter(|seat| seat.generation == place.generation)
+        else {
+            return;
+        };
+        let Some(away) = seat.away.take() else { return };
+        let Some(exchange) = exchange else {
+            self.seats.remove(place.key);
+            return;
+        };
+        let mut ended = exchange.into_ended();
+        ended.connection.interest = away.interest;
+        self.now = Moment::now();
+        self.date.refresh(self.now);
+        let micros = self.now.micros_since(away.began);
+        self.slot.end_request(ended.status, micros, away.bytes_in, ended.bytes_sent);
+        let step = self.go_on(ended, away.behind, application);
+        self.conclude(place, step);
+    }
+
+    /// The client sends, or is gone, while its request is away: both have to wait, and a poller that
+    /// reports it again and again would only burn time.
+    pub(crate) fn mute(&mut self, place: Place) {
+        let Some(seat) = self.seats.get_mut(place.key) else { return };
+        let Some(away) = &mut seat.away else { return };
+        let token = pack(place.key, place.generation);
+        away.interest = match away.interest {
+            Some(Interest::Readable | Interest::Writable) => self
+                .poller
+                .modify(&away.socket, token, Interest::Nothing)
+                .map_or(away.interest, |()| Some(Interest::Nothing)),
+            // The poller reports errors even so.
+            Some(Interest::Nothing) => {
+                self.poller.remove(&away.socket).map_or(away.interest, |()| None)
+            }
+            None => None,
+        };
+    }
+
+    /// Requests that run elsewhere now.
+    pub fn requests_away(&self) -> usize {
+        self.seats.iter().filter(|(_, seat)| seat.away.is_some()).count()
+    }
+}
