@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -14,6 +15,10 @@ from oxicorn.title import set_title
 
 if TYPE_CHECKING:
     from oxicorn.arbiter import Arbiter
+
+
+#: What asks a worker to end, and what would end it by default.
+ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1)
 
 
 def run_worker(arbiter: Arbiter, worker: Any) -> int:
@@ -36,15 +41,12 @@ def run_worker(arbiter: Arbiter, worker: Any) -> int:
         print(error, file=sys.stderr, flush=True)
         return arbiter.WORKER_BOOT_ERROR
     finally:
+        ignore_signals()
         arbiter.log.info("Worker exiting (pid: %s)", os.getpid())
         try:
             arbiter.cfg.worker_exit(arbiter, worker)
         except Exception:
             arbiter.log.warning("Exception during worker exit", exc_info=True)
-        # The interpreter puts default handlers back while it shuts down; whoever repeats a signal then,
-        # a terminal for example, would turn an end in good order into a death by that signal.
-        for number in signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1:
-            signal.signal(number, signal.SIG_IGN)
 
 
 def boot(arbiter: Arbiter, worker: Any) -> int:
@@ -70,6 +72,21 @@ def take_signals(arbiter: Arbiter) -> None:
         signal.signal(number, signal.SIG_IGN)
     for number in signal.SIGTERM, signal.SIGINT, signal.SIGQUIT:
         signal.signal(number, leave)
+
+
+def ignore_signals() -> None:
+    """Let nothing interrupt an end in good order.
+
+    A terminal signals the whole group and the arbiter passes it on, so signals are repeated. One that came now
+    would raise in the middle of the clean-up, or kill the process while the interpreter shuts down and
+    puts default handlers back.
+    """
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+    # Blocking leaves at most one of each whose handler is still to run, and may raise.
+    for number in [*ENDING, *ENDING]:
+        with contextlib.suppress(SystemExit):
+            signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def leave(sig: int, frame: FrameType | None) -> NoReturn:

@@ -124,6 +124,9 @@ class Worker:
     def handle_quit(self, sig: int, frame: FrameType | None) -> None:
         """INT and QUIT: leave at once."""
         self.alive = False
+        # Once is enough: a terminal sends INT and the arbiter QUIT, and each would start over here.
+        for number in (signal.SIGINT, signal.SIGQUIT):
+            signal.signal(number, signal.SIG_IGN)
         self.cfg.worker_int(self)
         # Other threads get a moment to end what they are at.
         time.sleep(0.1)
