@@ -18,12 +18,18 @@ impl<A: Application> Engine<A> {
     pub(crate) fn accept(&mut self, listener: usize, application: &mut A) {
         let batch = if self.options.has_siblings { 1 } else { BATCH };
         for _ in 0..batch {
-            if self.seats.len() >= self.options.connections && !self.evict_longest_idle() {
+            let is_full = self.seats.len() >= self.options.connections;
+            if is_full && self.longest_idle().is_none() {
                 return self.pause();
             }
             let Some(from) = self.listeners.get(listener) else { return };
             match stream::accept(from.as_fd()) {
-                Ok(Some((socket, address))) => self.welcome(socket, address, listener, application),
+                Ok(Some((socket, address))) => {
+                    if is_full {
+                        self.evict_longest_idle();
+                    }
+                    self.welcome(socket, address, listener, application);
+                }
                 Ok(None) => return,
                 Err(error) if stream::is_out_of_descriptors(&error) => {
                     if !self.evict_longest_idle() {
@@ -90,16 +96,19 @@ impl<A: Application> Engine<A> {
         Box::new(Connection::new(socket, peer, listener, phase, &self.budget, deadline))
     }
 
-    /// Ends the idle connection that has been so for the longest; false if there is none.
-    fn evict_longest_idle(&mut self) -> bool {
-        let longest = self
-            .seats
+    /// The idle connection that has been so for the longest.
+    fn longest_idle(&self) -> Option<usize> {
+        self.seats
             .iter()
             .filter_map(|(key, seat)| Some((key, seat.connection.as_ref()?)))
             .filter(|(_, connection)| connection.is_idle())
             .min_by_key(|(_, connection)| connection.deadline)
-            .map(|(key, _)| key);
-        longest.map(|key| self.seats.remove(key)).is_some()
+            .map(|(key, _)| key)
+    }
+
+    /// Ends it; false if there is none.
+    fn evict_longest_idle(&mut self) -> bool {
+        self.longest_idle().map(|key| self.seats.remove(key)).is_some()
     }
 
     /// Stops to watch the listeners until the next tick: they stay readable, and asking again and

@@ -144,6 +144,8 @@ impl<C> Connection<C> {
 
     /// Nothing of a next request has come and nothing is left to send.
     pub fn is_idle(&self) -> bool {
-        matches!(self.phase, Phase::Head | Phase::Preface) && self.input.is_empty()
+        matches!(self.phase, Phase::Head | Phase::Preface)
+            && self.input.is_empty()
+            && self.waiting.is_none()
     }
 }

@@ -1,0 +1,406 @@
+//! The engine over real sockets, with an application of a few lines and no Python.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use oxicorn_http::response::{Fields, status_code};
+use oxicorn_http::trust::Networks;
+use oxicorn_http::{Refused, Settings, proxy};
+use oxicorn_sys::scoreboard::{Scoreboard, Slot};
+use oxicorn_worker::{
+    Application, Body, Called, Engine, Exchange, Options, Peer, Place, Request,
+};
+
+/// No condition takes longer than this to come true.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Answers with what it was asked, or as the path says.
+#[derive(Default)]
+struct Echo {
+    refused: Vec<u16>,
+    last_requests: usize,
+    taken: Vec<(Place, Exchange<u32>)>,
+}
+
+impl Application for Echo {
+    /// Requests of the connection so far.
+    type Client = u32;
+
+    const INLINE: bool = true;
+
+    fn call(&mut self, request: Request<'_>, mut exchange: Exchange<u32>) -> Called<u32> {
+        let count = exchange.client().get_or_insert(0);
+        *count += 1;
+        let body = match request.body {
+            Body::Memory(bytes) => bytes.to_vec(),
+            Body::File { mut file, .. } => {
+                let mut bytes = Vec::new();
+                file.read_to_end(&mut bytes).unwrap();
+                bytes
+            }
+        };
+        match request.head.path(request.bytes) {
+            b"/large" => {
+                answer(&mut exchange, &[]);
+                exchange.write_shared(Box::new(vec![b'x'; 5_000_000])).unwrap();
+            }
+            b"/panic" => panic!("an application layer should not, but the worker lives on"),
+            b"/lost" => return Called::Lost,
+            _ => answer(&mut exchange, &body),
+        }
+        exchange.finish();
+        Called::Answered(exchange)
+    }
+
+    fn refused(&mut self, _: &Peer, refused: &Refused) {
+        self.refused.push(refused.status());
+    }
+
+    fn trouble(&mut self, peer: &Peer, what: &str, error: &io::Error) {
+        panic!("{what}: {} {error}", peer.text);
+    }
+
+    fn last_request(&mut self) {
+        self.last_requests += 1;
+    }
+}
+
+fn answer(exchange: &mut Exchange<u32>, body: &[u8]) {
+    let mut fields = Fields::default();
+    fields.push(b"X-Length", body.len().to_string().as_bytes()).unwrap();
+    exchange.start(b"200 OK", status_code(b"200 OK").unwrap(), &fields);
+    exchange.write(body).unwrap();
+}
+
+/// The same application with its requests taken away.
+#[derive(Default)]
+struct Elsewhere(Echo);
+
+impl Application for Elsewhere {
+    type Client = u32;
+
+    const INLINE: bool = false;
+
+    fn call(&mut self, _: Request<'_>, exchange: Exchange<u32>) -> Called<u32> {
+        self.0.taken.push((exchange.place(), exchange));
+        Called::Taken
+    }
+
+    fn refused(&mut self, peer: &Peer, refused: &Refused) {
+        self.0.refused(peer, refused);
+    }
+
+    fn trouble(&mut self, peer: &Peer, what: &str, error: &io::Error) {
+        self.0.trouble(peer, what, error);
+    }
+
+    fn last_request(&mut self) {}
+}
+
+struct Server<A: Application> {
+    engine: Engine<A>,
+    application: A,
+    address: SocketAddr,
+    slot: Slot,
+    _wakeup: UnixStream,
+}
+
+impl<A: Application + Default> Server<A> {
+    fn start(change: impl FnOnce(&mut Options)) -> Server<A> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let address = listener.local_addr().unwrap();
+        let (wakeup, far) = UnixStream::pair().unwrap();
+        let slot = Scoreboard::new(1).unwrap().claim().unwrap();
+        let mut options = options();
+        change(&mut options);
+        let engine = Engine::new(options, vec![OwnedFd::from(listener)], &far, slot).unwrap();
+        Server { engine, application: A::default(), address, slot, _wakeup: wakeup }
+    }
+
+    fn connect(&self) -> Client {
+        let socket = TcpStream::connect(self.address).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        Client { socket, got: Vec::new(), is_closed: false }
+    }
+
+    fn turn(&mut self) {
+        let ready = self.engine.poll(Duration::from_millis(5)).unwrap();
+        self.engine.turn(ready, &mut self.application);
+    }
+
+    /// Turns until the client has what it waits for.
+    fn until(&mut self, client: &mut Client, condition: impl Fn(&Client) -> bool) {
+        let began = Instant::now();
+        while !condition(client) {
+            assert!(began.elapsed() < PATIENCE, "got only {:?}", client.text());
+            self.turn();
+            client.receive();
+        }
+    }
+}
+
+fn options() -> Options {
+    Options {
+        http: oxicorn_http::Options::new(&Settings::default()),
+        keepalive: Duration::from_secs(60),
+        graceful_timeout: Duration::from_secs(30),
+        max_requests: None,
+        connections: 1000,
+        has_siblings: false,
+        proxy_protocol: proxy::Mode::Off,
+        proxy_allow: Networks::default(),
+        forwarded_allow: Networks::default(),
+        upload_directory: std::env::temp_dir(),
+    }
+}
+
+struct Client {
+    socket: TcpStream,
+    got: Vec<u8>,
+    is_closed: bool,
+}
+
+impl Client {
+    fn send(&mut self, data: &[u8]) {
+        self.socket.write_all(data).unwrap();
+    }
+
+    fn receive(&mut self) {
+        let mut buffer = [0; 65536];
+        loop {
+            match self.socket.read(&mut buffer) {
+                Ok(0) => self.is_closed = true,
+                Ok(length) => {
+                    self.got.extend_from_slice(&buffer[..length]);
+                    continue;
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(error) => panic!("{error}"),
+            }
+            return;
+        }
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.got[..self.got.len().min(2000)]).into_owned()
+    }
+
+    fn responses(&self) -> usize {
+        self.got.windows(9).filter(|window| window == b"HTTP/1.1 ").count()
+    }
+}
+
+const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+
+#[test]
+fn a_connection_carries_request_after_request() {
+    let mut server = Server::<Echo>::start(|_| {});
+    let mut client = server.connect();
+    for count in 1..=3 {
+        client.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello");
+        server.until(&mut client, |client| client.responses() == count);
+    }
+    assert!(client.text().contains("Connection: keep-alive"));
+    assert!(client.text().contains("5\r\nhello\r\n0\r\n\r\n"));
+    assert_eq!(server.slot.counters().requests, 3);
+    assert!(!client.is_closed);
+}
+
+#[test]
+fn pipelined_requests_are_answered_in_order_and_in_full() {
+    let mut server = Server::<Echo>::start(|_| {});
+    let mut client = server.connect();
+    let mut all = Vec::new();
+    for body in ["a", "bb", "ccc"] {
+        all.extend(format!("POST / HTTP/1.1\r\nContent-Length: {}\r\n\r\n{body}", body.len()).bytes());
+    }
+    client.send(&all);
+    server.until(&mut client, |client| client.got.ends_with(b"3\r\nccc\r\n0\r\n\r\n"));
+    let text = client.text();
+    let places = ["X-Length: 1", "X-Length: 2", "X-Length: 3"].map(|field| text.find(field).unwrap());
+    assert!(places.is_sorted());
+}
+
+#[test]
+fn a_request_that_comes_byte_by_byte_is_served() {
+    let mut server = Server::<Echo>::start(|_| {});
+    let mut client = server.connect();
+    for byte in b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n" {
+        client.send(&[*byte]);
+        server.turn();
+    }
+    server.until(&mut client, |client| client.got.ends_with(b"3\r\nabc\r\n0\r\n\r\n"));
+}
+
+#[test]
+fn a_large_body_is_spooled_and_complete() {
+    let mut server = Server::<Echo>::start(|_| {});
+    let mut client = server.connect();
+    let body = vec![b'b'; 3_000_000];
+    client.send(format!("POST / HTTP/1.1\r\nContent-Length: {}\r\n\r\n", body.len()).as_bytes());
+    for part in body.chunks(100_000) {
+        client.socket.set_nonblocking(false).unwrap();
+        client.send(part);
+        client.socket.set_nonblocking(true).unwrap();
+        server.turn();
+    }
+    server.until(&mut client, |client| client.got.len() > body.len());
+    assert!(client.text().contains("X-Length: 3000000"));
+}
+
+#[test]
+fn a_client_that_does_not_read_holds_nobody_up() {
+    let mut server = Server::<Echo>::start(|_| {});
+    let mut slow = server.connect();
+    slow.send(b"GET /large HTTP/1.1\r\n\r\n");
+    let mut good = server.connect();
+    good.send(GET);
+    server.until(&mut good, |client| client.responses() == 1);
+    server.until(&mut slow, |client| client.got.ends_with(b"0\r\n\r\n"));
+    assert!(slow.got.len() > 5_000_000);
+}
+
+#[test]
+fn a_refused_message_is_answered_and_the_connection_ends() {
+    let mut server = Server::<Echo>::start(|_| {});
+    let mut client = server.connect();
+    client.send(b"nonsense\r\n\r\nGET / HTTP/1.1\r\n\r\n");
+    server.until(&mut client, |client| client.is_closed);
+    assert!(client.text().starts_with("HTTP/1.1 400 Bad Request\r\nDate: "));
+    assert_eq!((client.responses(), server.application.refused.as_slice()), (1, &[400][..]));
+}
+
+#[test]
+fn a_lost_exchange_or_a_panic_costs_one_connection_only() {
+    let mut server = Server::<Echo>::start(|_| {});
+    for path in ["/lost", "/panic"] {
+        let mut victim = server.connect();
+        let mut good = server.connect();
+        victim.send(format!("GET {path} HTTP/1.1\r\n\r\n").as_bytes());
+        server.until(&mut victim, |client| client.is_closed);
+        good.send(GET);
+        server.until(&mut good, |client| client.responses() == 1);
+    }
+}
+
+#[test]
+fn an_idle_connection_ends_after_keepalive() {
+    let mut server = Server::<Echo>::start(|options| options.keepalive = Duration::from_millis(10));
+    let mut client = server.connect();
+    client.send(GET);
+    server.until(&mut client, |client| client.is_closed);
+    assert_eq!(client.responses(), 1);
+}
+
+#[test]
+fn keepalive_zero_closes_after_each_response() {
+    let mut server = Server::<Echo>::start(|options| options.keepalive = Duration::ZERO);
+    let mut client = server.connect();
+    client.send(GET);
+    server.until(&mut client, |client| client.is_closed);
+    assert!(client.text().contains("Connection: close\r\n"));
+}
+
+#[test]
+fn the_last_request_of_a_worker_closes_and_drains() {
+    let mut server = Server::<Echo>::start(|options| options.max_requests = Some(2));
+    let mut client = server.connect();
+    client.send(GET);
+    server.until(&mut client, |client| client.responses() == 1);
+    client.send(GET);
+    server.until(&mut client, |client| client.is_closed);
+    assert_eq!((client.responses(), server.application.last_requests), (2, 1));
+    assert!(server.engine.is_finished());
+}
+
+#[test]
+fn a_draining_worker_serves_its_backlog_and_what_is_on_its_way() {
+    let mut server = Server::<Echo>::start(|_| {});
+    let mut idle = server.connect();
+    idle.send(GET);
+    server.until(&mut idle, |client| client.responses() == 1);
+    let mut waiting = server.connect();
+    waiting.send(GET);
+    let mut half = server.connect();
+    half.send(b"GET / HT");
+    server.engine.drain(&mut server.application);
+
+    server.until(&mut waiting, |client| client.is_closed);
+    assert!(waiting.text().contains("Connection: close\r\n"));
+    idle.send(GET);
+    server.until(&mut idle, |client| client.is_closed);
+    assert_eq!(idle.responses(), 2);
+    half.send(b"TP/1.1\r\n\r\n");
+    server.until(&mut half, |client| client.is_closed);
+    assert_eq!(half.responses(), 1);
+    assert!(server.engine.is_finished());
+    assert!(TcpStream::connect(server.address).is_err(), "nobody listens any more");
+}
+
+#[test]
+fn the_longest_idle_connection_makes_room_for_a_new_one() {
+    let mut server = Server::<Echo>::start(|options| options.connections = 2);
+    let mut first = server.connect();
+    first.send(GET);
+    server.until(&mut first, |client| client.responses() == 1);
+    let mut second = server.connect();
+    second.send(GET);
+    server.until(&mut second, |client| client.responses() == 1);
+    let mut third = server.connect();
+    third.send(GET);
+    server.until(&mut third, |client| client.responses() == 1);
+    server.until(&mut first, |client| client.is_closed);
+    second.receive();
+    assert!(!second.is_closed);
+}
+
+#[test]
+fn a_request_that_was_taken_comes_back_and_the_connection_goes_on() {
+    let mut server = Server::<Elsewhere>::start(|_| {});
+    let mut client = server.connect();
+    let mut both = GET.to_vec();
+    both.extend(GET);
+    client.send(&both);
+    for count in 1..=2 {
+        let began = Instant::now();
+        while server.application.0.taken.is_empty() {
+            assert!(began.elapsed() < PATIENCE);
+            server.turn();
+        }
+        assert_eq!(server.engine.requests_away(), 1, "one request of a connection at a time");
+        let (place, mut exchange) = server.application.0.taken.remove(0);
+        answer(&mut exchange, b"from elsewhere");
+        exchange.finish();
+        server.engine.give_back(place, Some(exchange), &mut server.application);
+        server.until(&mut client, |client| client.responses() == count);
+    }
+    assert!(!client.is_closed);
+}
+
+#[test]
+fn a_client_that_sends_or_leaves_while_its_request_is_away_causes_no_turns() {
+    let mut server = Server::<Elsewhere>::start(|_| {});
+    let mut client = server.connect();
+    client.send(GET);
+    let began = Instant::now();
+    while server.application.0.taken.is_empty() {
+        assert!(began.elapsed() < PATIENCE);
+        server.turn();
+    }
+    client.send(GET);
+    server.turn();
+    assert_eq!(server.engine.poll(Duration::ZERO).unwrap(), 0, "looks away from the bytes");
+    let (place, mut exchange) = server.application.0.taken.remove(0);
+    answer(&mut exchange, b"at last");
+    exchange.finish();
+    server.engine.give_back(place, Some(exchange), &mut server.application);
+    let began = Instant::now();
+    while server.application.0.taken.is_empty() {
+        assert!(began.elapsed() < PATIENCE, "sees them again");
+        server.turn();
+    }
+}
