@@ -1,5 +1,6 @@
 """What the master and its workers do on each signal, alone and one after the other."""
 
+import contextlib
 import os
 import signal
 import time
@@ -109,9 +110,13 @@ def test_usr1_reopens_the_log_in_every_process(start):
 
 
 def log_of(pid):
-    """The log file that a process holds open."""
-    links = [os.readlink(f"/proc/{pid}/fd/{name}") for name in os.listdir(f"/proc/{pid}/fd")]
-    return next((link for link in links if "error." in link), None)
+    """The log file that a process holds open; None at the moment of its exchange."""
+    for name in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(FileNotFoundError):
+            link = os.readlink(f"/proc/{pid}/fd/{name}")
+            if "error." in link:
+                return link
+    return None
 
 
 def test_winch_is_nothing_in_the_foreground(start):
