@@ -35,6 +35,7 @@ impl Setting {
         match self.kind {
             Kind::Text => text(value),
             Kind::Int { min, max } => whole_number(value, min, max),
+            Kind::Workers => workers(value, environment),
             Kind::Bool => boolean(value),
             Kind::List => list(value),
             Kind::Files => files(value),
@@ -74,6 +75,15 @@ fn whole_number(value: Value, min: i64, max: i64) -> Verdict {
             (min, i64::MAX) => format!("a whole number, at least {min}"),
             (min, max) => format!("a whole number from {min} to {max}"),
         })
+}
+
+fn workers(value: Value, environment: &Environment) -> Verdict {
+    let automatic = value.as_str().map(str::trim) == Some("auto");
+    if automatic {
+        let processors = (environment.processors)();
+        return Ok(Value::Int(i64::try_from(processors).unwrap_or(i64::MAX)));
+    }
+    whole_number(value, 0, i64::MAX).map_err(|expected| format!("{expected}, or auto"))
 }
 
 fn boolean(value: Value) -> Verdict {

@@ -129,6 +129,6 @@ fn an_error_names_setting_value_place_and_remedy() {
     let error = accept("workers", given("abc")).expect_err("not a number");
     assert_eq!(
         error.to_string(),
-        "workers cannot be 'abc' (command line): expected a whole number, not negative"
+        "workers cannot be 'abc' (command line): expected a whole number, not negative, or auto"
     );
 }

@@ -1,10 +1,11 @@
 //! The command line: a parser made from the table.
 
-use clap::builder::ValueParser;
+use clap::builder::{PossibleValuesParser, ValueParser};
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
-use crate::{Action, Conversion, Setting, Value, number, reference, settings};
+use crate::completions::Shell;
+use crate::{Action, Conversion, Setting, Value, completions, number, reference, settings};
 
 /// What the command line says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,16 +16,42 @@ pub struct CommandLine {
     pub arguments: Vec<String>,
 }
 
-/// The command line asks for a text instead of a server.
+/// The command line asks for a text instead of a server, or cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stop {
-    /// What to print; to standard output if the status is 0, else to standard error.
-    pub text: String,
-    /// Exit status: 0 for help and version, 2 for a command line that cannot be read.
-    pub status: i32,
+pub enum Stop {
+    /// `--help`.
+    Help,
+    /// `--version`.
+    Version,
+    /// `--completions`.
+    Completions(Shell),
+    /// A usage error, and what to say about it.
+    Mistake(String),
+}
+
+impl Stop {
+    /// What to print, for lines of this width if there is a limit. To standard output if the
+    /// status is 0, else to standard error.
+    pub fn text(&self, width: Option<usize>) -> String {
+        match self {
+            Stop::Help => reference::help(width),
+            Stop::Version => format!("oxicorn (version {VERSION})\n"),
+            Stop::Completions(shell) => completions::script(*shell),
+            Stop::Mistake(text) => text.clone(),
+        }
+    }
+
+    /// Exit status.
+    pub fn status(&self) -> i32 {
+        match self {
+            Stop::Mistake(_) => 2,
+            Stop::Help | Stop::Version | Stop::Completions(_) => 0,
+        }
+    }
 }
 
 const ARGUMENTS: &str = "APP_MODULE";
+const COMPLETIONS: &str = "completions";
 const USAGE: &str = "oxicorn [OPTIONS] [APP_MODULE]";
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -32,37 +59,32 @@ impl CommandLine {
     /// Reads the words after the program's name.
     pub fn parse(words: &[String]) -> Result<CommandLine, Stop> {
         let named = std::iter::once("oxicorn").chain(words.iter().map(String::as_str));
-        match command().try_get_matches_from(named) {
-            Ok(matches) => Ok(CommandLine {
-                options: settings::all()
-                    .filter_map(|setting| option(setting, &matches))
-                    .collect(),
-                arguments: matches
-                    .get_many(ARGUMENTS)
-                    .into_iter()
-                    .flatten()
-                    .cloned()
-                    .collect(),
-            }),
-            Err(error) => Err(stop(&error)),
+        let matches = command()
+            .try_get_matches_from(named)
+            .map_err(|error| stop(&error))?;
+        let shell = matches.get_one::<String>(COMPLETIONS);
+        if let Some(shell) = shell.and_then(|name| Shell::named(name)) {
+            return Err(Stop::Completions(shell));
         }
+        Ok(CommandLine {
+            options: settings::all()
+                .filter_map(|setting| option(setting, &matches))
+                .collect(),
+            arguments: matches
+                .get_many(ARGUMENTS)
+                .into_iter()
+                .flatten()
+                .cloned()
+                .collect(),
+        })
     }
 }
 
 fn stop(error: &clap::Error) -> Stop {
     match error.kind() {
-        ErrorKind::DisplayHelp => Stop {
-            text: reference::help(),
-            status: 0,
-        },
-        ErrorKind::DisplayVersion => Stop {
-            text: format!("oxicorn (version {VERSION})\n"),
-            status: 0,
-        },
-        _ => Stop {
-            text: mistake(error),
-            status: 2,
-        },
+        ErrorKind::DisplayHelp => Stop::Help,
+        ErrorKind::DisplayVersion => Stop::Version,
+        _ => Stop::Mistake(mistake(error)),
     }
 }
 
@@ -76,7 +98,8 @@ fn mistake(error: &clap::Error) -> String {
     }
 }
 
-fn command() -> Command {
+/// The parser.
+pub(crate) fn command() -> Command {
     Command::new("oxicorn")
         .version(VERSION)
         .override_usage(USAGE)
@@ -88,7 +111,15 @@ fn command() -> Command {
             Arg::new("version")
                 .short('v')
                 .long("version")
+                .help("Show the version and exit.")
                 .action(ArgAction::Version),
+        )
+        .arg(
+            Arg::new(COMPLETIONS)
+                .long(COMPLETIONS)
+                .value_name("SHELL")
+                .help("Print completions for a shell and exit.")
+                .value_parser(PossibleValuesParser::new(Shell::NAMES)),
         )
         .args(
             settings::all()
@@ -133,13 +164,18 @@ fn flag(setting: &'static Setting) -> Arg {
         .value_parser(parser(setting.conversion))
 }
 
+/// How the text after a flag becomes a [`Value`].
 fn parser(conversion: Conversion) -> ValueParser {
-    let read = match conversion {
-        Conversion::Text => return ValueParser::string(),
-        Conversion::Decimal => number::decimal,
-        Conversion::AnyBase => number::any_base,
-    };
-    ValueParser::new(move |text: &str| read(text).ok_or("it is not a whole number"))
+    ValueParser::new(move |text: &str| {
+        let word = Value::Str(text.to_owned());
+        let number = match conversion {
+            Conversion::Text => return Ok(word),
+            Conversion::DecimalOr(other) if text == other => return Ok(word),
+            Conversion::Decimal | Conversion::DecimalOr(_) => number::decimal(text),
+            Conversion::AnyBase => number::any_base(text),
+        };
+        number.map(Value::Int).ok_or("it is not a whole number")
+    })
 }
 
 /// What the command line says about one setting.
@@ -149,11 +185,10 @@ fn option(setting: &'static Setting, matches: &ArgMatches) -> Option<(&'static s
     if !written {
         return None;
     }
-    let value = match (setting.action, setting.conversion) {
-        (Action::Set(value), _) => Value::Bool(value),
-        (Action::Append, _) => Value::strings(matches.get_many::<String>(setting.name)?.cloned()),
-        (_, Conversion::Text) => Value::Str(matches.get_one::<String>(setting.name)?.clone()),
-        _ => Value::Int(*matches.get_one::<i64>(setting.name)?),
+    let value = match setting.action {
+        Action::Set(value) => Value::Bool(value),
+        Action::Append => Value::List(matches.get_many(setting.name)?.cloned().collect()),
+        Action::Store | Action::StoreOr(_) => matches.get_one::<Value>(setting.name)?.clone(),
     };
     Some((setting.name, value))
 }
@@ -213,7 +248,7 @@ mod tests {
     fn modes_are_octal_and_numbers_decimal() {
         assert_eq!(options("--umask 022"), [("umask", Value::Int(18))]);
         assert_eq!(options("--workers -1"), [("workers", Value::Int(-1))]);
-        assert_eq!(parse("--workers 0x2").expect_err("not decimal").status, 2);
+        assert_eq!(parse("--workers 0x2").expect_err("not decimal").status(), 2);
     }
 
     #[test]
@@ -226,19 +261,40 @@ mod tests {
     }
 
     #[test]
-    fn help_and_version_succeed_and_mistakes_do_not() {
+    fn the_number_of_workers_may_be_a_word() {
+        assert_eq!(options("-w auto"), [("workers", Value::Str("auto".into()))]);
+        assert_eq!(parse("-w many").expect_err("no number").status(), 2);
+        assert_eq!(parse("--threads auto").expect_err("no number").status(), 2);
+    }
+
+    #[test]
+    fn help_version_and_completions_succeed_and_mistakes_do_not() {
         assert_eq!(
-            parse("-v").expect_err("version").text,
+            parse("-v").expect_err("version").text(None),
             format!("oxicorn (version {VERSION})\n")
         );
-        assert_eq!(parse("--help").expect_err("help").status, 0);
-        let mistake = parse("--worker 3").expect_err("ambiguous or unknown");
-        assert_eq!(mistake.status, 2);
-        assert!(
-            parse("--workerz 3")
-                .expect_err("unknown")
-                .text
-                .contains("--workers")
+        assert_eq!(parse("--help").expect_err("help").status(), 0);
+        let script = parse("--completions fish").expect_err("a script");
+        assert_eq!(script, Stop::Completions(Shell::Fish));
+        assert_eq!(
+            parse("--completions tcsh").expect_err("unknown").status(),
+            2
         );
+        let mistake = parse("--worker 3").expect_err("ambiguous or unknown");
+        assert_eq!(mistake.status(), 2);
+    }
+
+    #[test]
+    fn an_unknown_flag_gets_the_nearest_one() {
+        for (written, meant) in [
+            ("--workerz 3", "--workers"),
+            ("--bnd :80", "--bind"),
+            ("--acess-logfile -", "--access-logfile"),
+            ("--keepalive 5", "--keep-alive"),
+            ("--graceful_timeout 5", "--graceful-timeout"),
+        ] {
+            let text = parse(written).expect_err("unknown").text(None);
+            assert!(text.contains(&format!("'{meant}'")), "{text}");
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::{Fallback, Setting, Value, number};
 
 /// What defaults are computed from, gathered by the caller so that the computation is pure.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Environment {
     /// Environment variables.
     pub variables: BTreeMap<String, String>,
@@ -16,6 +16,21 @@ pub struct Environment {
     pub user: u32,
     /// Effective group id.
     pub group: u32,
+    /// How many processors this process may use. A function, because finding it out takes a while
+    /// and hardly any configuration asks.
+    pub processors: fn() -> usize,
+}
+
+impl Default for Environment {
+    fn default() -> Environment {
+        Environment {
+            variables: BTreeMap::new(),
+            directory: String::new(),
+            user: 0,
+            group: 0,
+            processors: || 1,
+        }
+    }
 }
 
 impl Environment {

@@ -7,6 +7,7 @@
 //! | the defaults, with the environment variables that feed them | [`Setting::default_value`] |
 //! | the typed [`Config`] that the rest of the server is built from | [`Config::from_values`] |
 //! | the reference page `docs/settings.md` | [`reference`] |
+//! | completions for shells | [`completions`] |
 //!
 //! This crate knows names, kinds and defaults. It does not know Python: configuration files are
 //! executed, and callables and user names are checked, on the Python side. It opens no socket and
@@ -17,6 +18,7 @@
 mod accept;
 mod address;
 pub mod command_line;
+pub mod completions;
 mod config;
 mod environment;
 mod error;

@@ -2,10 +2,19 @@
 
 use std::fmt::Write;
 
-use crate::{Action, Environment, Fallback, Section, Setting, Status, Value, settings};
+use crate::{Action, Conversion, Environment, Fallback, Section, Setting, Status, Value, settings};
 
-/// Width of the column of flags in `--help`.
-const FLAGS: usize = 42;
+/// Width of the column of flags in `--help`: all of them fit.
+const FLAGS: usize = 46;
+
+/// The same where lines are short; the longest flags get a line of their own.
+const FLAGS_NARROW: usize = 38;
+
+/// From this width on, lines are not short.
+const WIDE: usize = 120;
+
+/// Under this width nothing is wrapped: the columns would be more trouble than the long lines.
+const NARROWEST: usize = 64;
 
 const HELP_HEAD: &str = "\
 Usage: oxicorn [OPTIONS] [APP_MODULE]
@@ -15,16 +24,26 @@ MODULE:OBJECT.ATTRIBUTE or MODULE:FACTORY(ARGUMENTS).
 
 Options override OXICORN_CMD_ARGS (or GUNICORN_CMD_ARGS), which overrides the
 configuration file (oxicorn.conf.py, else gunicorn.conf.py, or -c FILE).
-Settings marked * are not supported yet: only their default is accepted.
-
-General:
-  -h, --help                              Show this text and exit.
-  -v, --version                           Show the version and exit.
+Defaults are in brackets. Settings marked * are not supported yet: only their
+default is accepted.
 ";
 
-/// The text of `--help`.
-pub fn help() -> String {
-    let mut text = HELP_HEAD.to_owned();
+const GENERAL: [(&str, &str); 3] = [
+    ("-h, --help", "Show this text and exit."),
+    ("-v, --version", "Show the version and exit."),
+    (
+        "    --completions SHELL",
+        "Print completions for bash, zsh or fish and exit.",
+    ),
+];
+
+/// The text of `--help`: a line for each flag, or more if lines may only be so wide.
+pub fn help(width: Option<usize>) -> String {
+    let layout = Layout::new(width);
+    let mut text = format!("{HELP_HEAD}\nGeneral:\n");
+    for (flags, meaning) in GENERAL {
+        layout.write(&mut text, flags, meaning);
+    }
     for_each_section(|section, entries| {
         let entries: Vec<_> = entries
             .iter()
@@ -34,20 +53,74 @@ pub fn help() -> String {
             let _ = write!(text, "\n{}:\n", section.title());
         }
         for setting in entries {
-            text.push_str(&help_line(setting));
+            layout.write(&mut text, &indented(setting), &meaning(setting));
         }
     });
     text
 }
 
-fn help_line(setting: &Setting) -> String {
-    // Where there is no short flag, its room stays empty so that the long ones stand in one column.
-    let room = if setting.flags.iter().any(|flag| flag.len() == 2) {
-        ""
-    } else {
-        "    "
-    };
-    let flags = format!("  {room}{}", usage(setting));
+/// Two columns: flags, and what they mean.
+struct Layout {
+    flags: usize,
+    meaning: usize,
+}
+
+impl Layout {
+    fn new(width: Option<usize>) -> Layout {
+        match width.filter(|width| *width >= NARROWEST) {
+            None => Layout {
+                flags: FLAGS,
+                meaning: usize::MAX,
+            },
+            Some(width) => {
+                let flags = if width < WIDE { FLAGS_NARROW } else { FLAGS };
+                Layout {
+                    flags,
+                    meaning: width.saturating_sub(flags),
+                }
+            }
+        }
+    }
+
+    fn write(&self, text: &mut String, flags: &str, meaning: &str) {
+        let column = self.flags;
+        let mut first = format!("  {flags}");
+        if first.len() + 2 > column {
+            let _ = writeln!(text, "{first}");
+            first.clear();
+        }
+        for line in wrapped(meaning, self.meaning) {
+            let _ = writeln!(text, "{first:column$}{line}");
+            first.clear();
+        }
+    }
+}
+
+/// The text in lines of at most this width; a longer word has a line of its own.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.len() + 1 + word.len() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
+/// The flags. Where there is no short one, its room stays empty so that the long ones stand in one
+/// column.
+fn indented(setting: &Setting) -> String {
+    let has_short = setting.flags.iter().any(|flag| flag.len() == 2);
+    let room = if has_short { "" } else { "    " };
+    format!("{room}{}", usage(setting))
+}
+
+/// What the flag means, and its default.
+fn meaning(setting: &Setting) -> String {
     let mark = if setting.status == Status::Unfinished {
         "* "
     } else {
@@ -55,12 +128,7 @@ fn help_line(setting: &Setting) -> String {
     };
     let default = shown_default(setting).filter(|_| setting.takes_value());
     let default = default.map(|text| format!(" [{text}]")).unwrap_or_default();
-    let text = format!("{mark}{}{default}", setting.help);
-    if flags.len() + 2 > FLAGS {
-        format!("{flags}\n{:FLAGS$}{text}\n", "")
-    } else {
-        format!("{flags:FLAGS$}{text}\n")
-    }
+    format!("{mark}{}{default}", setting.help)
 }
 
 /// The flags with the name of their value: `-w, --workers INT`.
@@ -85,6 +153,10 @@ fn shown_default(setting: &Setting) -> Option<String> {
         Fallback::Value(_) => match setting.default_value(&Environment::default()) {
             Value::List(items) => {
                 Some(items.iter().map(Value::plain).collect::<Vec<_>>().join(","))
+            }
+            // Nobody reads file modes in decimal.
+            Value::Int(mode) if setting.conversion == Conversion::AnyBase => {
+                Some(format!("{mode:#05o}").replacen("0o", "0", 1))
             }
             value => Some(value.plain()),
         }

@@ -55,11 +55,6 @@ impl Setting {
     pub fn default_value(&self, environment: &Environment) -> Value {
         environment.default_of(self)
     }
-
-    /// Whether the setting is read by something Python has to judge: callables and account names.
-    pub fn is_judged_by_python(&self) -> bool {
-        matches!(self.kind, Kind::Hook { .. } | Kind::User | Kind::Group)
-    }
 }
 
 /// The sections, in the order of the reference page.
@@ -138,6 +133,8 @@ pub enum Conversion {
     Text,
     /// A decimal number.
     Decimal,
+    /// A decimal number or this word.
+    DecimalOr(&'static str),
     /// A number as in a program; a leading 0 means octal, as for `chmod`.
     AnyBase,
 }
@@ -154,6 +151,8 @@ pub enum Kind {
         /// Largest accepted.
         max: i64,
     },
+    /// A whole number, not negative, or `auto`: as many as there are usable processors.
+    Workers,
     /// `True` or `False`, or `None`.
     Bool,
     /// A list of texts; a single text stands for a list of one.

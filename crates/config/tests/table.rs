@@ -19,7 +19,7 @@ fn names_sections_flags_and_defaults_are_gunicorns() {
         .filter(|setting| !setting.own)
         .map(|s| (s.name, s))
         .collect();
-    assert_eq!(facts.len(), ours.len());
+    assert_eq!((facts.len(), ours.len()), (120, 120));
     for line in facts {
         let name = line.split(" ¦ ").next().unwrap_or_default();
         let setting = ours
@@ -34,6 +34,15 @@ fn names_sections_flags_and_defaults_are_gunicorns() {
                 columns.join(" ¦ ")
             });
         assert_eq!(fact(setting), line);
+    }
+}
+
+#[test]
+fn every_other_default_is_explained_to_users() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/compatibility.md");
+    let page = std::fs::read_to_string(path).expect("the page about differences");
+    for (name, _) in OTHER_DEFAULTS {
+        assert!(page.contains(&format!("`{name}`")), "{name}");
     }
 }
 
@@ -52,7 +61,7 @@ fn fact(setting: &Setting) -> String {
     };
     let conversion = match setting.conversion {
         Conversion::Text => "",
-        Conversion::Decimal => " int",
+        Conversion::Decimal | Conversion::DecimalOr(_) => " int",
         Conversion::AnyBase => " auto_int",
     };
     let default = match setting.default {
@@ -168,14 +177,42 @@ fn variables_feed_defaults() {
     let error = Values::defaults(&environment).expect_err("not a number");
     assert_eq!(
         error.to_string(),
-        "workers cannot be 'many' (environment variable WEB_CONCURRENCY): expected a whole number, not negative"
+        "workers cannot be 'many' (environment variable WEB_CONCURRENCY): expected a whole number, not negative, or auto"
     );
+}
+
+#[test]
+fn as_many_workers_as_usable_processors() {
+    let mut environment = Environment {
+        directory: "/".into(),
+        processors: || 5,
+        ..Environment::default()
+    };
+    let variable = ("WEB_CONCURRENCY".to_owned(), "auto".to_owned());
+    environment.variables.extend([variable]);
+    let values = Values::defaults(&environment).expect("good values");
+    assert_eq!(values.get("workers").to_string(), "5");
+}
+
+#[test]
+fn help_has_one_line_for_each_flag_and_fits_terminals() {
+    let help = oxicorn_config::reference::help(None);
+    let is_flag = |line: &&str| line.trim_start().starts_with('-');
+    let flags = settings::all().filter(|setting| !setting.flags.is_empty());
+    assert_eq!(help.lines().filter(is_flag).count(), flags.count() + 3);
+    // Nothing is indented deeper than the flags: no second lines.
+    assert!(!help.lines().any(|line| line.starts_with("       ")));
+
+    for line in oxicorn_config::reference::help(Some(80)).lines() {
+        let one_long_word = line.trim_start().split(' ').count() == 1;
+        assert!(line.len() <= 80 || one_long_word, "{line}");
+    }
 }
 
 #[test]
 fn what_is_unfinished_is_marked_in_help_and_reference() {
     let (help, page) = (
-        oxicorn_config::reference::help(),
+        oxicorn_config::reference::help(None),
         oxicorn_config::reference::page(),
     );
     for setting in settings::all() {

@@ -1,7 +1,7 @@
 //! The command `oxicorn`: from the words of the command line to an exit status.
 
 use oxicorn_config::command_line::CommandLine;
-use pyo3::exceptions::{PyRuntimeError, PySystemExit};
+use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError, PySystemExit};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -10,6 +10,9 @@ use crate::config;
 
 /// Exit status for a configuration or an application that cannot be used.
 const FAILED: i32 = 1;
+
+/// Exit status for a start that was broken off with Ctrl-C: 128 + SIGINT, as shells say it.
+const INTERRUPTED: i32 = 130;
 
 /// Adds what this module gives to Python.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -59,6 +62,9 @@ fn serve_or_check(app: &Bound<'_, PyAny>) -> PyResult<i32> {
     if check || print {
         return load(app);
     }
+    if cfg.getattr(intern!(py, "spew"))?.is_truthy()? {
+        py.import("oxicorn.spew")?.call_method0("install")?;
+    }
     crate::process::run(py, app)
 }
 
@@ -76,6 +82,9 @@ fn load(app: &Bound<'_, PyAny>) -> PyResult<i32> {
 
 /// Mistakes of the operator end with one line, everything else with a traceback.
 fn explained(py: Python<'_>, error: PyErr) -> PyResult<i32> {
+    if error.is_instance_of::<PyKeyboardInterrupt>(py) {
+        return Ok(INTERRUPTED);
+    }
     let config_error = py.import("oxicorn.errors")?.getattr("ConfigError")?;
     if !error.is_instance(py, &config_error) && !error.is_instance_of::<PyRuntimeError>(py) {
         return Err(error);
@@ -91,13 +100,23 @@ fn parse_args(py: Python<'_>, words: Vec<String>) -> PyResult<(Bound<'_, PyDict>
     match CommandLine::parse(&words) {
         Ok(line) => Ok((config::options(py, &line.options)?, line.arguments)),
         Err(stop) => {
-            let stream = if stop.status == 0 { "stdout" } else { "stderr" };
+            let (stream, status) = match stop.status() {
+                0 => ("stdout", 0),
+                mistake => ("stderr", mistake),
+            };
+            let text = stop.text(terminal_width(py));
             py.import("sys")?
                 .getattr(stream)?
-                .call_method1("write", (stop.text,))?;
-            Err(PySystemExit::new_err(stop.status))
+                .call_method1("write", (text,))?;
+            Err(PySystemExit::new_err(status))
         }
     }
+}
+
+/// Columns of the terminal that standard output goes to; `None` if it goes elsewhere.
+fn terminal_width(py: Python<'_>) -> Option<usize> {
+    let size = py.import("os").ok()?.call_method0("get_terminal_size");
+    size.ok()?.getattr("columns").ok()?.extract().ok()
 }
 
 fn print_error(py: Python<'_>, text: &str) -> PyResult<()> {

@@ -98,9 +98,10 @@ fn accept<'py>(
 ) -> PyResult<Bound<'py, PyAny>> {
     let py = value.py();
     let setting = settings::find(name).ok_or_else(|| PyKeyError::new_err(name.to_owned()))?;
-    // Only the directory matters to validation: relative paths mean it.
+    // Only these matter to validation: relative paths mean the directory, `auto` the processors.
     let environment = Environment {
         directory: directory(),
+        processors,
         ..Environment::default()
     };
     let written = to_value(&value)?;
@@ -180,7 +181,13 @@ fn environment(py: Python<'_>) -> PyResult<Environment> {
         directory: directory(),
         user: os.call_method0(intern!(py, "geteuid"))?.extract()?,
         group: os.call_method0(intern!(py, "getegid"))?.extract()?,
+        processors,
     })
+}
+
+/// The processors that this process may use: by its affinity and by the quota of its cgroup.
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// The current directory, by the name that the shell gave it if that is still the same one.

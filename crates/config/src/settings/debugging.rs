@@ -1,4 +1,4 @@
-use crate::{Action, Const, Fallback, Kind, Section, Setting, Status};
+use crate::{Action, Const, Fallback, Kind, Section, Setting};
 
 const ENTRY: Setting = Setting {
     section: Section::Debugging,
@@ -15,8 +15,11 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "reload",
         flags: &["--reload"],
-        status: Status::Unfinished,
         help: "Replace workers when code changes, for development.",
+        details: "A worker watches the files of the modules it has imported, and leaves when one \
+            changes; the new one imports them anew. While a file has a syntax error, every request \
+            is answered with the traceback. The configuration file is not watched, and code that \
+            was loaded with `preload_app` stays: see [development](development.md).",
         ..SWITCH
     },
     Setting {
@@ -28,8 +31,10 @@ pub const SETTINGS: &[Setting] = &[
             exact: true,
         },
         default: Fallback::Value(Const::Str("auto")),
-        status: Status::Unfinished,
         help: "How reload notices changes: auto, poll or inotify.",
+        details: "`poll` looks at every file once a second. `inotify` is told by the kernel, and \
+            looks for itself every few seconds, as network file systems tell nothing. `auto` \
+            is inotify where the kernel grants it, else poll.",
         ..ENTRY
     },
     Setting {
@@ -39,15 +44,16 @@ pub const SETTINGS: &[Setting] = &[
         metavar: "FILE",
         kind: Kind::Files,
         default: Fallback::Value(Const::List(&[])),
-        status: Status::Unfinished,
         help: "Further file or pattern for reload to watch; may be repeated.",
+        details: "Patterns know `*`, `?`, `[...]` and `**`, and are looked up at every check, so \
+            that files which appear later are watched too.",
         ..ENTRY
     },
     Setting {
         name: "spew",
         flags: &["--spew"],
-        status: Status::Unfinished,
         help: "Print every line of Python that is executed.",
+        details: "To standard output, as `MODULE:LINE: SOURCE`. Everything becomes very slow.",
         ..SWITCH
     },
     Setting {

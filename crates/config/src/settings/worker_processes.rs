@@ -19,11 +19,16 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "workers",
         flags: &["-w", "--workers"],
+        metavar: "INT|auto",
+        conversion: Conversion::DecimalOr("auto"),
+        kind: Kind::Workers,
         default: Fallback::Value(Const::Int(1)),
         variable: Some("WEB_CONCURRENCY"),
-        help: "Number of worker processes.",
-        details: "A good first value is the number of processors. TTIN and TTOU change it until \
-            the next HUP.",
+        help: "Number of worker processes; auto: one for each usable processor.",
+        details: "`auto`, which Gunicorn does not have, counts the processors that this process \
+            may use: its affinity and the quota of its cgroup (versions 1 and 2; rounded down, at \
+            least 1), not all that the machine has. It is counted again on HUP. TTIN and TTOU \
+            change the number until then.",
         ..NUMBER
     },
     Setting {
