@@ -5,6 +5,7 @@ use std::io;
 
 use oxicorn_http::{Head, Refused};
 
+use crate::clock::Moment;
 use crate::connection::Peer;
 use crate::exchange::Exchange;
 
@@ -23,8 +24,18 @@ pub trait Application {
     /// ended.
     fn call(&mut self, request: Request<'_>, exchange: Exchange<Self::Client>) -> Called<Self::Client>;
 
-    /// A peer's message was refused; the response is sent by the loop.
-    fn refused(&mut self, peer: &Peer, refused: &Refused);
+    /// A peer's message was refused; the response is sent by the loop. `received` is the message from
+    /// its first byte on, as far as it is at hand.
+    fn refused(&mut self, peer: &Peer, received: &[u8], refused: &Refused);
+
+    /// A message did not come to its end in time, and its connection is closed.
+    fn timed_out(&mut self, _peer: &Peer, _received: &[u8]) {}
+
+    /// The loop has done everything that was ready. Says when it wants to be asked again at the
+    /// latest, if it does.
+    fn turned(&mut self, _now: Moment) -> Option<Moment> {
+        None
+    }
 
     /// Something of the system failed that concerns one connection only.
     fn trouble(&mut self, peer: &Peer, what: &str, error: &io::Error);

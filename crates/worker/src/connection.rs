@@ -142,6 +142,15 @@ impl<C> Connection<C> {
         }
     }
 
+    /// What has come of a message that is not whole yet, from its first byte on.
+    pub fn unfinished(&self) -> Option<&[u8]> {
+        match &self.phase {
+            Phase::Head if !self.input.is_empty() => Some(&self.input),
+            Phase::Body(incoming) => Some(&incoming.bytes),
+            _ => None,
+        }
+    }
+
     /// Nothing of a next request has come and nothing is left to send.
     pub fn is_idle(&self) -> bool {
         matches!(self.phase, Phase::Head | Phase::Preface)

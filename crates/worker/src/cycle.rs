@@ -125,7 +125,7 @@ impl<A: Application> Engine<A> {
                 *rest = rest.get(len..).unwrap_or_default();
                 connection.peer.proxy = info;
             }
-            Err(refused) => return self.refuse(connection, &refused, application),
+            Err(refused) => return self.refuse(connection, &[], &refused, application),
         }
         connection.phase = Phase::Head;
         Ok((connection, Flow::On))
@@ -160,7 +160,7 @@ impl<A: Application> Engine<A> {
             }
             Err(refused) => {
                 self.head = head;
-                self.refuse(connection, &refused, application)
+                self.refuse(connection, rest, &refused, application)
             }
         }
     }
@@ -217,7 +217,10 @@ impl<A: Application> Engine<A> {
                 Ok((connection, Flow::Stop(READ_ON)))
             }
             Ok(Taken::All) => self.call_incoming(connection, !rest.is_empty(), application),
-            Err(Failed::Refused(refused)) => self.refuse(connection, &refused, application),
+            Err(Failed::Refused(refused)) => {
+                let received = std::mem::take(&mut incoming.bytes);
+                self.refuse(connection, &received, &refused, application)
+            }
             Err(Failed::Storage(error)) => self.unstored(connection, &error, application),
         }
     }
@@ -414,7 +417,10 @@ impl<A: Application> Engine<A> {
                 self.call_incoming(connection, false, application)?
             }
             Eof::Broken => (connection, Flow::Stop(Next::Close)),
-            Eof::Refused(refused) => self.refuse(connection, &refused, application)?,
+            Eof::Refused(refused) => {
+                let received = std::mem::take(&mut incoming.bytes);
+                self.refuse(connection, &received, &refused, application)?
+            }
         };
         match flow {
             Flow::Stop(next) => Ok((connection, next)),
@@ -427,10 +433,11 @@ impl<A: Application> Engine<A> {
     fn refuse(
         &mut self,
         connection: Conn<A>,
+        received: &[u8],
         refused: &Refused,
         application: &mut A,
     ) -> Result<(Conn<A>, Flow), Absent> {
-        application.refused(&connection.peer, refused);
+        application.refused(&connection.peer, received, refused);
         let page = refused.page(self.date.line());
         self.dismiss(connection, &page)
     }

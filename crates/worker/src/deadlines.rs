@@ -55,7 +55,7 @@ impl<A: Application> Engine<A> {
     }
 
     /// Heartbeat, deadlines, and a second try where descriptors ran out.
-    pub(crate) fn tick(&mut self) {
+    pub(crate) fn tick(&mut self, application: &mut A) {
         let tick = if self.is_draining() { DRAIN_TICK } else { TICK };
         self.next_tick = self.now.after(tick);
         self.slot.beat(self.now.millis());
@@ -63,7 +63,13 @@ impl<A: Application> Engine<A> {
         // Dropping a connection closes it. One whose response is under way is cut off: the
         // client has not read anything for long.
         self.seats.retain(|_, seat| {
-            seat.connection.as_ref().is_none_or(|connection| connection.deadline > now)
+            let Some(connection) = seat.connection.as_ref().filter(|one| one.deadline <= now) else {
+                return true;
+            };
+            if let Some(received) = connection.unfinished() {
+                application.timed_out(&connection.peer, received);
+            }
+            false
         });
         if self.accepting == Accepting::Paused {
             self.accepting = Accepting::Yes;

@@ -19,7 +19,8 @@ impl<A: Application> Engine<A> {
             return;
         }
         self.slot.set_state(State::Draining);
-        let until = self.now.after(self.options.graceful_timeout);
+        // A little less than the arbiter grants: the worker ends by itself and is not killed.
+        let until = self.now.after(self.options.graceful_timeout.mul_f32(0.95));
         let silent_until = self.now.after(SILENCE).min(until);
         self.stage = Stage::Draining { silent_until, until };
         self.accept_backlog(application);

@@ -52,6 +52,8 @@ pub struct Engine<A: Application> {
     pub(crate) now: Moment,
     pub(crate) date: DateLine,
     pub(crate) next_tick: Moment,
+    /// When the application wants to be asked again.
+    application_due: Option<Moment>,
     pub(crate) stage: Stage,
     pub(crate) requests: u64,
     pub(crate) batch: Batch,
@@ -130,6 +132,7 @@ impl<A: Application> Engine<A> {
             now,
             date: DateLine::new(now),
             next_tick: now.after(deadlines::TICK),
+            application_due: None,
             stage: Stage::Serving,
             requests: 0,
             batch: Batch::new(),
@@ -161,7 +164,8 @@ impl<A: Application> Engine<A> {
     ///
     /// When epoll itself fails, which leaves the worker nothing to do.
     pub fn poll(&mut self, at_most: Duration) -> io::Result<usize> {
-        let wait = at_most.min(self.now.until(self.next_tick));
+        let until = self.application_due.map_or(self.next_tick, |due| due.min(self.next_tick));
+        let wait = at_most.min(self.now.until(until));
         self.poller.wait(wait)
     }
 
@@ -179,8 +183,9 @@ impl<A: Application> Engine<A> {
         }
         self.run_batch(application);
         if self.now >= self.next_tick {
-            self.tick();
+            self.tick(application);
         }
+        self.application_due = application.turned(self.now);
     }
 
     fn handle(&mut self, event: Readiness, application: &mut A) {

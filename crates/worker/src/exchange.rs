@@ -210,21 +210,21 @@ impl<C> Exchange<C> {
         if frame.take < data.len() {
             // Only a response that says more than its Content-Length comes here.
             let data = data.get(..frame.take).unwrap_or_default().to_vec();
-            self.offer_shared(Box::new(data))?;
-        } else {
-            self.offer_shared(bytes)?;
+            return self.offer_shared(Box::new(data), frame.suffix);
         }
-        self.buffer.extend_from_slice(frame.suffix);
-        Ok(())
+        self.offer_shared(bytes, frame.suffix)
     }
 
-    /// Sends what was collected, then as much of `bytes` as the socket takes.
-    fn offer_shared(&mut self, bytes: Box<dyn SharedBytes>) -> Result<(), Gone> {
+    /// Sends what was collected, `bytes` and `suffix`, as much of it as the socket takes.
+    fn offer_shared(
+        &mut self,
+        bytes: Box<dyn SharedBytes>,
+        suffix: &'static [u8],
+    ) -> Result<(), Gone> {
         let data = (*bytes).as_ref();
-        let collected = self.own().len();
         let mut sent = 0;
         if self.has_room()? {
-            let pieces = [IoSlice::new(self.own()), IoSlice::new(data)];
+            let pieces = [self.own(), data, suffix].map(IoSlice::new);
             match stream::send_vectored(&self.connection.socket, &pieces) {
                 Progress::Bytes(bytes) => sent = bytes,
                 Progress::WouldBlock => {}
@@ -232,13 +232,15 @@ impl<C> Exchange<C> {
             }
         }
         self.bytes_sent = self.bytes_sent.saturating_add(sent as u64);
-        let from = sent.saturating_sub(collected);
-        let is_left = from < data.len();
+        let of_data = sent.saturating_sub(self.own().len());
+        let of_suffix = of_data.saturating_sub(data.len());
+        let is_left = of_data < data.len();
+        let unsent = self.buffer.get(self.from.saturating_add(sent)..).unwrap_or_default();
         let output = &mut self.connection.output;
-        let unsent = self.from.saturating_add(sent);
         let kept = output
-            .push(self.buffer.get(unsent..).unwrap_or_default())
-            .and_then(|()| if is_left { output.push_shared(bytes, from) } else { Ok(()) });
+            .push(unsent)
+            .and_then(|()| if is_left { output.push_shared(bytes, of_data) } else { Ok(()) })
+            .and_then(|()| output.push(suffix.get(of_suffix..).unwrap_or_default()));
         self.buffer.truncate(self.from);
         self.stored(kept)
     }

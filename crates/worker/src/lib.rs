@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 mod accept;
+pub mod access_log;
 mod application;
 mod away;
 mod batch;

@@ -55,7 +55,7 @@ impl Application for Echo {
         Called::Answered(exchange)
     }
 
-    fn refused(&mut self, _: &Peer, refused: &Refused) {
+    fn refused(&mut self, _: &Peer, _: &[u8], refused: &Refused) {
         self.refused.push(refused.status());
     }
 
