@@ -193,7 +193,7 @@ impl Application for Front<'_> {
         Called::Taken
     }
 
-    fn refused(&mut self, peer: &Peer, refused: &Refused) {
+    fn refused(&mut self, peer: &Peer, _received: &[u8], refused: &Refused) {
         self.journal.refused(peer, refused);
     }
 

@@ -8,6 +8,7 @@ pub mod daemon;
 pub mod epoll;
 pub mod fork;
 pub mod listen;
+pub mod log_sink;
 pub mod notify;
 pub mod pidfile;
 pub mod privileges;

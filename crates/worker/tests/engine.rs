@@ -89,8 +89,8 @@ impl Application for Elsewhere {
         Called::Taken
     }
 
-    fn refused(&mut self, peer: &Peer, refused: &Refused) {
-        self.0.refused(peer, refused);
+    fn refused(&mut self, peer: &Peer, received: &[u8], refused: &Refused) {
+        self.0.refused(peer, received, refused);
     }
 
     fn trouble(&mut self, peer: &Peer, what: &str, error: &io::Error) {

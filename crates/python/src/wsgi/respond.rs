@@ -291,7 +291,7 @@ impl Application for Wsgi<'_> {
         self.run(request, exchange).map_or(Called::Lost, Called::Answered)
     }
 
-    fn refused(&mut self, peer: &Peer, refused: &Refused) {
+    fn refused(&mut self, peer: &Peer, _received: &[u8], refused: &Refused) {
         self.journal.refused(peer, refused);
     }
 
