@@ -6,33 +6,132 @@ Python can judge: callables, classes and account names, and the attributes deriv
 
 from __future__ import annotations
 
+import argparse
+import inspect
 import ipaddress
 import os
+import re
+from collections.abc import Iterable
 from typing import Any
 
 from oxicorn import _oxicorn, callables
 from oxicorn.errors import ConfigError
+from oxicorn.validators import (
+    validate_bool,
+    validate_callable,
+    validate_class,
+    validate_dict,
+    validate_file_exists,
+    validate_group,
+    validate_list_string,
+    validate_pos_int,
+    validate_string,
+    validate_string_to_list,
+    validate_user,
+)
+
+__all__ = [
+    "KNOWN_SETTINGS",
+    "Config",
+    "Setting",
+    "make_settings",
+    "validate_bool",
+    "validate_callable",
+    "validate_class",
+    "validate_dict",
+    "validate_file_exists",
+    "validate_group",
+    "validate_list_string",
+    "validate_pos_int",
+    "validate_string",
+    "validate_string_to_list",
+    "validate_user",
+]
+
+
+#: The class of every setting, those that programs add included.
+KNOWN_SETTINGS: list[type[Setting]] = []
 
 
 class Setting:
-    """One setting and its value."""
+    """A setting and its value.
 
-    def __init__(self, row: dict[str, Any]) -> None:
-        self.name: str = row["name"]
-        self.section: str = row["section"]
-        self.cli: list[str] = row["flags"]
-        self.desc: str = row["help"]
-        self.kind: str = row["kind"]
-        self.arity: list[int] = row["arity"]
-        self.default: Any = row["default"]
-        if self.kind == "hook":
-            self.default = callables.default_hook(self.name, self.arity[0])
+    A subclass with a ``name`` adds a setting: from then on every configuration has it. ``validator``
+    turns what was written into the value, or raises. With ``cli``, a list of flags, the command line
+    has it too.
+    """
+
+    name: Any = None
+    section: Any = None
+    cli: Any = None
+    validator: Any = None
+    type: Any = None
+    meta: Any = None
+    action: Any = None
+    nargs: Any = None
+    const: Any = None
+    default: Any = None
+    desc: Any = None
+    short: Any = None
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        validator = cls.__dict__.get("validator")
+        if inspect.isfunction(validator):
+            # A plain function as class attribute would be called with the setting as well.
+            cls.validator = staticmethod(validator)
+        if not cls.name:
+            return
+        cls.desc = inspect.cleandoc(cls.desc or "")
+        cls.short = cls.short or cls.desc.partition("\n")[0]
+        # A second one of this name replaces the first: so a module can be loaded again.
+        KNOWN_SETTINGS[:] = [known for known in KNOWN_SETTINGS if known.name != cls.name]
+        KNOWN_SETTINGS.append(cls)
+
+    def __init__(self) -> None:
         self.value: Any = None
-        self.set(self.default, row["origin"])
+        if self.default is not None:
+            self.set(self.default)
 
     def get(self) -> Any:
         """The value."""
         return self.value
+
+    def set(self, value: Any, origin: str = "configuration") -> None:
+        """Validate and store a value; ``origin`` says in an error where it was written."""
+        if not callable(self.validator):
+            raise TypeError(f"Invalid validator: {self.validator} for {self.name}")
+        self.value = self.validator(value)
+
+    def add_option(self, parser: argparse.ArgumentParser) -> None:
+        """Add the flags to a parser of command lines."""
+        if not self.cli:
+            return
+        action = self.action or "store"
+        options: dict[str, Any] = {"metavar": self.meta, "nargs": self.nargs, "const": self.const}
+        if action in ("store", "append"):
+            options["type"] = self.type or str
+        given = {name: value for name, value in options.items() if value is not None}
+        parser.add_argument(
+            *self.cli, dest=self.name, action=action, default=None, help=self.short, **given
+        )
+
+    def __repr__(self) -> str:
+        return f"<Setting {self.name} = {self.value!r}>"
+
+
+class TableSetting(Setting):
+    """A setting of the server's own table."""
+
+    kind: str
+    arity: list[int]
+
+    def __init__(self, row: dict[str, Any] | None = None) -> None:
+        # Read again: a default may come from the environment.
+        row = row or next(row for row in _oxicorn.settings() if row["name"] == self.name)
+        self.default = default_of(row)
+        self.value = None
+        self.set(self.default, row["origin"])
 
     def set(self, value: Any, origin: str = "configuration") -> None:
         """Validate and store a value; ``origin`` says in an error where it was written."""
@@ -47,8 +146,41 @@ class Setting:
                 value = callables.class_or_name(value)
             self.value = _oxicorn.accept(self.name, value, origin)
 
-    def __repr__(self) -> str:
-        return f"<Setting {self.name} = {self.value!r}>"
+
+def default_of(row: dict[str, Any]) -> Any:
+    """The default that a row of the table stands for."""
+    if row["kind"] == "hook":
+        return callables.default_hook(row["name"], row["arity"][0])
+    return row["default"]
+
+
+def declare(row: dict[str, Any]) -> None:
+    """Make the class of a setting of the table."""
+    content = {
+        "name": row["name"],
+        "section": row["section"],
+        "cli": row["flags"],
+        "desc": row["help"],
+        "kind": row["kind"],
+        "arity": row["arity"],
+        "default": default_of(row),
+        "__module__": __name__,
+    }
+    type(row["name"].title().replace("_", ""), (TableSetting,), content)
+
+
+for _row in _oxicorn.settings():
+    declare(_row)
+
+
+def make_settings(ignore: Iterable[str] | None = None) -> dict[str, Setting]:
+    """Every known setting at its default, by name."""
+    rows = {row["name"]: row for row in _oxicorn.settings()}
+    return {
+        known.name: known(rows[known.name]) if issubclass(known, TableSetting) else known()
+        for known in KNOWN_SETTINGS
+        if known.name not in (ignore or ())
+    }
 
 
 class Config:
@@ -60,7 +192,7 @@ class Config:
         self.usage = usage
         self.prog = prog or "oxicorn"
         self.env_orig = os.environ.copy()
-        self.settings = {row["name"]: Setting(row) for row in _oxicorn.settings()}
+        self.settings = make_settings()
 
     def __getattr__(self, name: str) -> Any:
         setting = self.__dict__.get("settings", {}).get(name)
@@ -148,7 +280,7 @@ class Config:
     @property
     def paste_global_conf(self) -> dict[str, str] | None:
         """``raw_paste_global_conf`` as a dictionary."""
-        return assignments("raw_paste_global_conf", self.raw_paste_global_conf) or None
+        return dict(map(paste_assignment, self.raw_paste_global_conf)) or None
 
     @property
     def sendfile(self) -> bool:
@@ -175,6 +307,14 @@ def assignments(name: str, items: list[str]) -> dict[str, str]:
         if "=" not in item:
             raise ConfigError(f"{name} cannot contain {item!r}: expected NAME=VALUE")
     return dict(item.split("=", 1) for item in items)
+
+
+def paste_assignment(item: str) -> tuple[str, str]:
+    r"""``NAME=VALUE``, where ``\=`` means the character itself."""
+    name, *value = re.split(r"(?<!\\)=", item, maxsplit=1)
+    if not value:
+        raise ConfigError(f"raw_paste_global_conf cannot contain {item!r}: expected NAME=VALUE")
+    return name.replace("\\=", "="), value[0].replace("\\=", "=")
 
 
 def networks(items: list[str]) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
