@@ -11,7 +11,7 @@ import signal
 import sys
 from typing import Any, ClassVar, NoReturn
 
-from oxicorn import __version__, _oxicorn, child, sockets
+from oxicorn import __version__, _oxicorn, child, compat, sockets
 from oxicorn.environment import Environment, Start
 from oxicorn.errors import HaltServer
 from oxicorn.reload import Reload
@@ -79,10 +79,14 @@ class Arbiter:
         worker, status, reason = _oxicorn.supervise(self, self._inbox)
         if worker is not None:
             return child.run_worker(self, worker)
-        return self._finish(status, reason)
+        status = self._finish(status, reason)
+        child.ignore_signals()
+        return status
 
     def start(self) -> None:
         """Everything before the first fork, in the order that operators rely on."""
+        # A program that embeds us may have imported Gunicorn itself before.
+        compat.install(replace=True)
         self._become_daemon()
         self._extend_path()
         os.environ["SERVER_SOFTWARE"] = SERVER_SOFTWARE

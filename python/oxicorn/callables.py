@@ -8,11 +8,11 @@ import importlib
 import inspect
 import os
 import pwd
-import re
 import traceback
 from collections.abc import Callable
 from typing import Any
 
+from oxicorn import entry_points
 from oxicorn.errors import ConfigError
 
 WORKER_CLASSES = {
@@ -103,28 +103,27 @@ def worker_class(value: Any) -> type:
         raise ConfigError(f"worker_class cannot be {value!r}: {supported}")
     if isinstance(value, str):
         value = WORKER_CLASSES.get(value, value)
-    return load_class("worker_class", value)
+    return load_class("worker_class", value, entry_points.WORKERS)
 
 
 def logger_class(value: Any) -> type:
     """The logger class of this name."""
-    return load_class("logger_class", "oxicorn.glogging.Logger" if value == "simple" else value)
+    name = "oxicorn.glogging.Logger" if value == "simple" else value
+    return load_class("logger_class", name, entry_points.LOGGERS)
 
 
-def load_class(setting: str, value: Any) -> type:
-    """The class itself, from its dotted name if that is what was given."""
-    if isinstance(value, str):
-        # Gunicorn's own classes are served by ours.
-        path = re.sub(r"^gunicorn\.", "oxicorn.", value)
-        module, _, attribute = path.rpartition(".")
-        try:
-            value = getattr(importlib.import_module(module), attribute)
-        except Exception as error:  # any failure of the import means that there is no such class
-            reason = f"no such class\n\n{traceback.format_exc()}"
-            raise ConfigError(f"{setting} cannot be {value!r}: {reason}") from error
-    if not inspect.isclass(value):
+def load_class(setting: str, value: Any, group: str) -> type:
+    """The class itself, from its name if that is what was given."""
+    try:
+        found = entry_points.load_object(value, group)
+    except ConfigError as error:
+        raise ConfigError(f"{setting} cannot be {value!r}: {error}") from error
+    except Exception as error:  # any failure of the import means that there is no such class
+        reason = f"no such class\n\n{traceback.format_exc()}"
+        raise ConfigError(f"{setting} cannot be {value!r}: {reason}") from error
+    if not inspect.isclass(found):
         raise ConfigError(f"{setting} cannot be {value!r}: expected a class")
-    return value
+    return found
 
 
 def user(value: Any) -> int:

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from oxicorn import _oxicorn
-from oxicorn.app import config_file
+from oxicorn.app import config_file, own_flags
 from oxicorn.config import Config
 from oxicorn.errors import ConfigError
 
@@ -28,7 +28,11 @@ class BaseApplication:
         self.logger: Any = None
         # Relative names mean this directory, also when they are read again after a chdir.
         self.start_directory = os.getcwd()
-        self.do_load_config()
+        try:
+            self.do_load_config()
+        except ConfigError as error:
+            print(f"Error: {error}", file=sys.stderr, flush=True)
+            sys.exit(1)
 
     def do_load_config(self) -> None:
         """Read the configuration from nothing."""
@@ -97,12 +101,16 @@ class Application(BaseApplication):
 
         These are init(), the configuration file, the environment and the command line.
         """
-        options, arguments = _oxicorn.parse_args(self.arguments)
+        own_options, words = own_flags.split(self.arguments)
+        options, arguments = _oxicorn.parse_args(words)
+        options.update(own_options)
         self.apply(self.init(None, SimpleNamespace(**options), arguments) or {}, "application")
         self.chdir()
 
         variable, text = _oxicorn.environment_arguments()
-        more_options, _ = _oxicorn.parse_args(shlex.split(text))
+        more_own_options, words = own_flags.split(shlex.split(text))
+        more_options, _ = _oxicorn.parse_args(words)
+        more_options.update(more_own_options)
         file = options.get("config") or more_options.get("config") or config_file.default()
         if file is not None:
             self.load_config_from_file(file)

@@ -8,10 +8,13 @@ import random
 import signal
 import sys
 import time
+from http import HTTPStatus
 from types import FrameType
 from typing import Any, ClassVar
 
 from oxicorn import _oxicorn
+from oxicorn.compat import util
+from oxicorn.http.errors import ParseException
 
 
 class Worker:
@@ -29,7 +32,7 @@ class Worker:
     #: Pipe that signals write to, so that a loop can sleep on it.
     PIPE: tuple[int, int]
     #: This worker's record on the scoreboard; given by the arbiter.
-    slot: _oxicorn.Slot
+    slot: _oxicorn.Slot | None = None
 
     def __init__(
         self, age: int, ppid: int, sockets: list[Any], app: Any, timeout: float, cfg: Any, log: Any
@@ -53,13 +56,16 @@ class Worker:
             self.max_requests = cfg.max_requests + random.randint(0, cfg.max_requests_jitter)
         self.wsgi: Any = None
         self.wait_fds: list[Any] = []
+        #: The heartbeat by another name.
+        self.tmp = Heartbeat(self)
 
     def __str__(self) -> str:
         return f"<Worker {self.pid}>"
 
     def notify(self) -> None:
         """Tell the arbiter that this worker is alive."""
-        self.slot.beat()
+        if self.slot is not None:
+            self.slot.beat()
 
     def run(self) -> None:
         """Serve until told to leave."""
@@ -81,7 +87,8 @@ class Worker:
         self.load_wsgi()
         self.cfg.post_worker_init(self)
         self.booted = True
-        self.slot.ready()
+        if self.slot is not None:
+            self.slot.ready()
         self.run()
 
     def drop_privileges(self) -> None:
@@ -148,6 +155,39 @@ class Worker:
         self.log.debug("worker: SIGWINCH ignored.")
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
-        """Log what went wrong with a request. For custom workers that speak HTTP themselves."""
-        address = addr[0] if isinstance(addr, tuple) and addr else addr
-        self.log.error("Error handling a request from %s", address, exc_info=exc)
+        """Log what went wrong with a request and answer it, if the client still listens.
+
+        For custom workers that speak HTTP themselves.
+        """
+        address = addr[0] if isinstance(addr, tuple) and addr else addr or ""
+        if isinstance(exc, ParseException):
+            status = getattr(exc, "code", 400)
+            self.log.warning("Invalid request from ip=%s: %s", address, exc)
+        else:
+            status = 500
+            uri = getattr(req, "uri", None)
+            self.log.error("Error handling request %s", uri or "(no URI read)", exc_info=exc)
+        reason = HTTPStatus(status).phrase
+        try:
+            util.write_error(client, status, reason, str(exc) if status < 500 else "")
+        except OSError:
+            self.log.debug("Failed to send error message.")
+
+
+class Heartbeat:
+    """What worker classes use that were written for a heartbeat file."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+
+    def notify(self) -> None:
+        """Tell the arbiter that this worker is alive."""
+        self._worker.notify()
+
+    def last_update(self) -> float:
+        """Time of the last heartbeat, of the monotonic clock; 0 before the first."""
+        slot = self._worker.slot
+        return (slot.last_beat if slot is not None else None) or 0.0
+
+    def close(self) -> None:
+        """Do nothing: there is no file."""
