@@ -10,6 +10,7 @@ mod ffi;
 mod gthread;
 mod options;
 mod process;
+mod watch;
 mod worker;
 mod wsgi;
 
@@ -24,6 +25,7 @@ fn _oxicorn(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("SERVER_SOFTWARE", SERVER_SOFTWARE)?;
     module.add_function(wrap_pyfunction!(worker::run_sync, module)?)?;
     module.add_function(wrap_pyfunction!(gthread::run_gthread, module)?)?;
+    module.add_class::<watch::Watch>()?;
     cli::register(module)?;
     config::register(module)?;
     process::register(module)?;

@@ -16,3 +16,4 @@ pub mod scoreboard;
 pub mod signals;
 pub mod stream;
 pub mod wait;
+pub mod watch;

@@ -84,7 +84,13 @@ class Worker:
         self.log.close_on_exec()
         self.init_signals()
 
+        if self.cfg.reload:
+            from oxicorn import reloader
+
+            self.reloader = reloader.for_worker(self)
         self.load_wsgi()
+        if self.reloader is not None:
+            self.reloader.start()
         self.cfg.post_worker_init(self)
         self.booted = True
         if self.slot is not None:
@@ -103,7 +109,14 @@ class Worker:
 
     def load_wsgi(self) -> None:
         """Load the application."""
-        self.wsgi = self.app.wsgi()
+        try:
+            self.wsgi = self.app.wsgi()
+        except SyntaxError as error:
+            if self.reloader is None:
+                raise
+            from oxicorn import reloader
+
+            self.wsgi = reloader.stand_in(self, error)
 
     def init_signals(self) -> None:
         """Install the handlers. A signal that arrives meanwhile waits for its new handler."""
