@@ -8,11 +8,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use oxicorn_http::{Head, Refused};
+use oxicorn_worker::clock::Moment;
 use oxicorn_worker::{Application, Body, Called, Exchange, Peer, Place, Request};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::wsgi::{Client, Common, Journal, Listener, Wsgi};
+use crate::wsgi::{Access, Client, Common, Journal, Listener, Wsgi};
 use crate::worker::{Loop, Parts, duplicate};
 
 /// Serves as the sync worker does, but runs requests in `worker.cfg.threads` threads.
@@ -37,7 +38,8 @@ pub fn run_gthread(worker: &Bound<'_, PyAny>) -> PyResult<()> {
         wakeup: duplicate(&worker.getattr("PIPE")?.get_item(1)?)?,
     });
     start_threads(py, &pool, config.threads.max(1))?;
-    let mut front = Front { pool: Arc::clone(&pool), journal: Journal::of(worker)? };
+    let access = Access::new(py, &pool.common.access);
+    let mut front = Front { pool: Arc::clone(&pool), journal: Journal::of(worker)?, access };
     let served = Loop::new(worker, options, sockets, wakeup)?.run(&mut front, |engine, front| {
         for (place, exchange) in front.pool.take_done() {
             engine.give_back(place, exchange, front);
@@ -175,6 +177,7 @@ impl Job {
 struct Front<'py> {
     pool: Arc<Pool>,
     journal: Journal<'py>,
+    access: Access<'py>,
 }
 
 impl Application for Front<'_> {
@@ -193,8 +196,17 @@ impl Application for Front<'_> {
         Called::Taken
     }
 
-    fn refused(&mut self, peer: &Peer, _received: &[u8], refused: &Refused) {
+    fn refused(&mut self, peer: &Peer, received: &[u8], refused: &Refused) {
         self.journal.refused(peer, refused);
+        self.access.refused(peer, received, refused, &self.journal);
+    }
+
+    fn timed_out(&mut self, peer: &Peer, received: &[u8]) {
+        self.access.timed_out(peer, received, &self.journal);
+    }
+
+    fn turned(&mut self, now: Moment) -> Option<Moment> {
+        self.access.turned(now, &self.journal)
     }
 
     fn trouble(&mut self, peer: &Peer, what: &str, error: &io::Error) {

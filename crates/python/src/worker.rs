@@ -13,7 +13,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
 use crate::ffi::with_descriptor;
-use crate::wsgi::{Common, Listener, Wsgi};
+use crate::wsgi::{AccessLog, Common, Listener, Wsgi};
 use crate::{config, options, process};
 
 /// How long the loop may go on without offering the interpreter to the application's other
@@ -74,6 +74,7 @@ impl Parts {
             multithread,
             multiprocess: config.workers > 1,
             errors: errors.unbind(),
+            access: AccessLog::of(worker)?,
             script_name: std::env::var_os("SCRIPT_NAME").unwrap_or_default().into_encoded_bytes(),
         };
         Ok(Parts { config, options, sockets, listeners, wakeup, common })

@@ -1,22 +1,14 @@
-use crate::{Action, Const, Fallback, Kind, Section, Setting, Status};
+use crate::{Action, Const, Fallback, Kind, Section, Setting};
 
 const ENTRY: Setting = Setting {
     section: Section::Logging,
     ..Setting::BLANK
-};
-const LATER: Setting = Setting {
-    status: Status::Unfinished,
-    ..ENTRY
 };
 const SWITCH: Setting = Setting {
     action: Action::Set(true),
     kind: Kind::Bool,
     default: Fallback::Value(Const::Bool(false)),
     ..ENTRY
-};
-const LATER_SWITCH: Setting = Setting {
-    status: Status::Unfinished,
-    ..SWITCH
 };
 
 pub const SETTINGS: &[Setting] = &[
@@ -25,13 +17,13 @@ pub const SETTINGS: &[Setting] = &[
         flags: &["--access-logfile"],
         metavar: "FILE",
         help: "Where to write a line for each request; '-': standard output.",
-        ..LATER
+        ..ENTRY
     },
     Setting {
         name: "disable_redirect_access_to_syslog",
         flags: &["--disable-redirect-access-to-syslog"],
         help: "Keep the lines about requests out of syslog.",
-        ..LATER_SWITCH
+        ..SWITCH
     },
     Setting {
         name: "access_log_format",
@@ -41,7 +33,8 @@ pub const SETTINGS: &[Setting] = &[
             r#"%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s""#,
         )),
         help: "What the line about a request says.",
-        ..LATER
+        details: "`json` stands for one JSON object a line. See [logging](logging.md).",
+        ..ENTRY
     },
     Setting {
         name: "errorlog",
@@ -50,6 +43,19 @@ pub const SETTINGS: &[Setting] = &[
         default: Fallback::Value(Const::Str("-")),
         help: "Where the server writes its log; '-': standard error.",
         details: "`wsgi.errors` writes to the same place. A file is opened again on USR1.",
+        ..ENTRY
+    },
+    Setting {
+        name: "log_format",
+        flags: &["--log-format"],
+        metavar: "WORD",
+        kind: Kind::Choice {
+            words: &["text", "json"],
+            exact: false,
+        },
+        default: Fallback::Value(Const::Str("text")),
+        own: true,
+        help: "What the lines of the error log are: text or json.",
         ..ENTRY
     },
     Setting {
@@ -75,28 +81,28 @@ pub const SETTINGS: &[Setting] = &[
         kind: Kind::Class,
         default: Fallback::Value(Const::Str("gunicorn.glogging.Logger")),
         help: "Class that writes the logs.",
-        ..LATER
+        ..ENTRY
     },
     Setting {
         name: "logconfig",
         flags: &["--log-config"],
         metavar: "FILE",
         help: "INI file that configures Python's logging.",
-        ..LATER
+        ..ENTRY
     },
     Setting {
         name: "logconfig_dict",
         kind: Kind::Dict,
         default: Fallback::Value(Const::Dict(&[])),
         help: "Dictionary that configures Python's logging.",
-        ..LATER
+        ..ENTRY
     },
     Setting {
         name: "logconfig_json",
         flags: &["--log-config-json"],
         metavar: "FILE",
         help: "JSON file that configures Python's logging.",
-        ..LATER
+        ..ENTRY
     },
     Setting {
         name: "syslog_addr",
@@ -104,19 +110,19 @@ pub const SETTINGS: &[Setting] = &[
         metavar: "ADDRESS",
         default: Fallback::Value(Const::Str("udp://localhost:514")),
         help: "Where syslog listens: udp://, tcp:// or unix://.",
-        ..LATER
+        ..ENTRY
     },
     Setting {
         name: "syslog",
         flags: &["--log-syslog"],
         help: "Log to syslog too.",
-        ..LATER_SWITCH
+        ..SWITCH
     },
     Setting {
         name: "syslog_prefix",
         flags: &["--log-syslog-prefix"],
         help: "Middle part of the syslog tag.",
-        ..LATER
+        ..ENTRY
     },
     Setting {
         name: "syslog_facility",
@@ -124,7 +130,7 @@ pub const SETTINGS: &[Setting] = &[
         metavar: "NAME",
         default: Fallback::Value(Const::Str("user")),
         help: "Syslog facility.",
-        ..LATER
+        ..ENTRY
     },
     Setting {
         name: "enable_stdio_inheritance",
@@ -137,7 +143,7 @@ pub const SETTINGS: &[Setting] = &[
         flags: &["--statsd-host"],
         metavar: "ADDRESS",
         help: "Where to send StatsD metrics: HOST:PORT or unix://PATH.",
-        ..LATER
+        ..ENTRY
     },
     Setting {
         name: "dogstatsd_tags",
@@ -145,19 +151,19 @@ pub const SETTINGS: &[Setting] = &[
         metavar: "TAGS",
         default: Fallback::Value(Const::Str("")),
         help: "Tags of every metric, separated by commas.",
-        ..LATER
+        ..ENTRY
     },
     Setting {
         name: "statsd_prefix",
         flags: &["--statsd-prefix"],
         default: Fallback::Value(Const::Str("")),
         help: "Prefix of the names of metrics.",
-        ..LATER
+        ..ENTRY
     },
     Setting {
         name: "enable_backlog_metric",
         flags: &["--enable-backlog-metric"],
         help: "Also measure how many connections wait to be accepted.",
-        ..LATER_SWITCH
+        ..SWITCH
     },
 ];

@@ -27,6 +27,8 @@ pub struct Common {
     pub errors: Py<PyAny>,
     /// From the process environment; requests outside of it are refused.
     pub script_name: Vec<u8>,
+    /// The worker's access log.
+    pub access: std::sync::Arc<super::access::AccessLog>,
 }
 
 /// Makes environs.

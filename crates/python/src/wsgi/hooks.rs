@@ -1,5 +1,6 @@
 //! `pre_request` and `post_request`.
 
+use oxicorn_http::proxy::ProxyInfo;
 use oxicorn_worker::{Exchange, Peer, Request};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
@@ -96,26 +97,49 @@ impl<'py> Hooks<'py> {
     }
 
     fn request_object(&self, request: &Request<'_>, peer: &Peer) -> PyResult<Bound<'py, PyAny>> {
-        let py = self.worker.py();
-        let Request { head, bytes, .. } = request;
-        let headers = PyList::empty(py);
-        for field in &head.fields {
-            let name = head.name(bytes, field).to_ascii_uppercase();
-            headers.append((latin1(py, &name)?, latin1(py, head.value(bytes, field))?))?;
-        }
-        let keywords = PyDict::new(py);
-        keywords.set_item("cfg", &self.cfg)?;
-        keywords.set_item("method", latin1(py, head.method(bytes))?)?;
-        keywords.set_item("uri", latin1(py, head.target(bytes))?)?;
-        keywords.set_item("path", latin1(py, head.path(bytes))?)?;
-        keywords.set_item("query", latin1(py, head.query(bytes))?)?;
-        keywords.set_item("version", (head.version.major, head.version.minor))?;
-        keywords.set_item("headers", headers)?;
-        keywords.set_item("scheme", if head.scheme == oxicorn_http::Scheme::Https { "https" } else { "http" })?;
-        let address = peer.address.map(|address| (address.ip().to_canonical().to_string(), address.port()));
-        keywords.set_item("peer_addr", address)?;
-        keywords.set_item("req_number", request.number)?;
-        keywords.set_item("keep_alive", head.keep_alive)?;
-        self.message.getattr("Request")?.call((), Some(&keywords))
+        request_object(&self.cfg, &self.message, request, peer)
     }
+}
+
+/// The `req` that stands for a request; `message` is `oxicorn.http.message`.
+pub fn request_object<'py>(
+    cfg: &Bound<'py, PyAny>,
+    message: &Bound<'py, PyModule>,
+    request: &Request<'_>,
+    peer: &Peer,
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = cfg.py();
+    let Request { head, bytes, .. } = request;
+    let headers = PyList::empty(py);
+    for field in &head.fields {
+        let name = head.name(bytes, field).to_ascii_uppercase();
+        headers.append((latin1(py, &name)?, latin1(py, head.value(bytes, field))?))?;
+    }
+    let keywords = PyDict::new(py);
+    keywords.set_item("cfg", cfg)?;
+    keywords.set_item("method", latin1(py, head.method(bytes))?)?;
+    keywords.set_item("uri", latin1(py, head.target(bytes))?)?;
+    keywords.set_item("path", latin1(py, head.path(bytes))?)?;
+    keywords.set_item("query", latin1(py, head.query(bytes))?)?;
+    keywords.set_item("version", (head.version.major, head.version.minor))?;
+    keywords.set_item("headers", headers)?;
+    keywords.set_item("scheme", if head.scheme == oxicorn_http::Scheme::Https { "https" } else { "http" })?;
+    let address = peer.address.map(|address| (address.ip().to_canonical().to_string(), address.port()));
+    keywords.set_item("peer_addr", address)?;
+    keywords.set_item("req_number", request.number)?;
+    keywords.set_item("keep_alive", head.keep_alive)?;
+    let proxied = peer.proxy.as_ref().map(|info| proxy(py, info)).transpose()?;
+    keywords.set_item("proxy_protocol_info", proxied)?;
+    message.getattr("Request")?.call((), Some(&keywords))
+}
+
+/// What a PROXY header said, as hooks read it.
+fn proxy<'py>(py: Python<'py>, info: &ProxyInfo) -> PyResult<Bound<'py, PyDict>> {
+    let entries = PyDict::new(py);
+    entries.set_item("proxy_protocol", info.protocol())?;
+    entries.set_item("client_addr", info.source.ip().to_string())?;
+    entries.set_item("client_port", info.source.port())?;
+    entries.set_item("proxy_addr", info.destination.ip().to_string())?;
+    entries.set_item("proxy_port", info.destination.port())?;
+    Ok(entries)
 }

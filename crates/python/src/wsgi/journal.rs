@@ -35,6 +35,12 @@ impl<'py> Journal<'py> {
         self.write("info", "Autorestarting worker after current request.", None);
     }
 
+    /// Lines of the access log were lost.
+    pub fn dropped(&self, lines: u64) {
+        let message = format!("{lines} lines of the access log were dropped: nobody took them in time.");
+        self.write("warning", &message, None);
+    }
+
     /// Something raised; the log gets the traceback.
     pub fn exception(&self, message: &str, error: &PyErr) {
         let py = self.log.py();

@@ -1,6 +1,8 @@
 //! WSGI (PEP 3333): requests become an environ and a call, what the application gives back
 //! becomes a response.
 
+mod access;
+mod access_python;
 mod client;
 mod cycle;
 mod environ;
@@ -14,6 +16,7 @@ mod respond;
 mod start_response;
 
 pub use client::Client;
+pub use access::{Access, AccessLog};
 pub use environ::{Common, Listener};
 pub use journal::Journal;
 pub use respond::Wsgi;
@@ -25,5 +28,6 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<input::Input>()?;
     module.add_class::<file_wrapper::FileWrapper>()?;
     module.add_class::<client::ClientSocket>()?;
+    module.add_class::<access::CoreWriter>()?;
     Ok(())
 }

@@ -3,12 +3,14 @@
 use std::io;
 
 use oxicorn_http::{Refused, SERVER_ERROR, error_page};
+use oxicorn_worker::clock::Moment;
 use oxicorn_worker::{Application, Called, Exchange, Gone, Peer, Request};
 use pyo3::exceptions::{PyAssertionError, PySystemExit};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 
+use super::access::{Access, Fault};
 use super::client::Client;
 use super::cycle::Kit;
 use super::environ::{Common, Environs, Listener, Unfit};
@@ -26,6 +28,7 @@ pub struct Wsgi<'py> {
     py: Python<'py>,
     callable: Bound<'py, PyAny>,
     journal: Journal<'py>,
+    access: Access<'py>,
     environs: Environs,
     kit: Kit,
     listeners: usize,
@@ -42,6 +45,19 @@ enum Failure {
     Raised(PyErr),
     /// The request cannot be given to the application.
     Refused(Refused),
+}
+
+impl Failure {
+    /// The same as the access log tells it, before the exchange is ended.
+    fn fault(&self, py: Python<'_>, exchange: &Exchange<Client>) -> Fault {
+        let reason = match self {
+            Failure::Gone => "client_disconnected",
+            Failure::Refused(_) => "refused",
+            Failure::Raised(error) if error.is_instance_of::<PySystemExit>(py) => "interrupted",
+            Failure::Raised(_) => "application_error",
+        };
+        Fault { reason, is_own_page: !exchange.is_started() }
+    }
 }
 
 impl From<PyErr> for Failure {
@@ -84,6 +100,7 @@ impl<'py> Wsgi<'py> {
             py,
             callable: worker.getattr("wsgi")?,
             journal: Journal::of(worker)?,
+            access: Access::new(py, &common.access),
             environs,
             kit,
             listeners: bases,
@@ -115,6 +132,7 @@ impl<'py> Wsgi<'py> {
         mut exchange: Exchange<Client>,
     ) -> PyResult<Exchange<Client>> {
         let mut environ = None;
+        let began = self.access.begin();
         let result = match self.prepare(&mut request, &mut exchange) {
             Ok(prepared) => {
                 let environ = environ.insert(prepared);
@@ -128,12 +146,15 @@ impl<'py> Wsgi<'py> {
             }
             Err(failure) => Err(failure),
         };
+        let fault = result.as_ref().err().map(|failure| failure.fault(self.py, &exchange));
         match result {
             Ok(()) => exchange.finish(),
             Err(Failure::Gone) => exchange.cut(),
             Err(Failure::Refused(refused)) => self.refuse(&refused, &mut exchange),
             Err(Failure::Raised(error)) => self.fail(&error, &request, &mut exchange),
         }
+        let (kit, journal) = (&self.kit, &self.journal);
+        self.access.answered(began, &request, &exchange, environ.as_ref(), kit, fault, journal);
         if let Some(hooks) = &self.hooks {
             hooks.after_request(&request, &exchange, environ.as_ref(), &self.kit);
         }
@@ -291,8 +312,17 @@ impl Application for Wsgi<'_> {
         self.run(request, exchange).map_or(Called::Lost, Called::Answered)
     }
 
-    fn refused(&mut self, peer: &Peer, _received: &[u8], refused: &Refused) {
+    fn refused(&mut self, peer: &Peer, received: &[u8], refused: &Refused) {
         self.journal.refused(peer, refused);
+        self.access.refused(peer, received, refused, &self.journal);
+    }
+
+    fn timed_out(&mut self, peer: &Peer, received: &[u8]) {
+        self.access.timed_out(peer, received, &self.journal);
+    }
+
+    fn turned(&mut self, now: Moment) -> Option<Moment> {
+        self.access.turned(now, &self.journal)
     }
 
     fn trouble(&mut self, peer: &Peer, what: &str, error: &io::Error) {

@@ -10,11 +10,13 @@ mod escape;
 mod format;
 mod json;
 mod line;
+mod queue;
 mod record;
 mod stamp;
 mod writer;
 
 pub use format::Format;
+pub use queue::queued;
 pub use record::{Environ, Message, Record};
 pub use stamp::Stamp;
 pub use writer::Writer;

@@ -60,21 +60,24 @@ impl<'a> Message<'a> {
         Message::Torn(line.unwrap_or_default())
     }
 
-    pub(super) fn method(self) -> &'a [u8] {
+    /// The method, empty where nothing came.
+    pub fn method(self) -> &'a [u8] {
         match self {
             Message::Whole(head, bytes) => head.method(bytes),
             Message::Torn(line) => words(line).0,
         }
     }
 
-    pub(super) fn target(self) -> &'a [u8] {
+    /// The request target as it was sent.
+    pub fn target(self) -> &'a [u8] {
         match self {
             Message::Whole(head, bytes) => head.target(bytes),
             Message::Torn(line) => words(line).1,
         }
     }
 
-    pub(super) fn protocol(self) -> [u8; 8] {
+    /// `HTTP/1.1` or another version; a dash where none came.
+    pub fn protocol(self) -> [u8; 8] {
         match self {
             Message::Whole(head, _) => head.version.as_bytes(),
             Message::Torn(line) => words(line).2.try_into().unwrap_or(*b"-       "),
@@ -82,7 +85,7 @@ impl<'a> Message<'a> {
     }
 
     /// The path, still encoded.
-    pub(super) fn path(self) -> &'a [u8] {
+    pub fn path(self) -> &'a [u8] {
         match self {
             Message::Whole(head, bytes) => head.path(bytes),
             Message::Torn(_) => self
@@ -93,7 +96,8 @@ impl<'a> Message<'a> {
         }
     }
 
-    pub(super) fn query(self) -> &'a [u8] {
+    /// The query.
+    pub fn query(self) -> &'a [u8] {
         match self {
             Message::Whole(head, bytes) => head.query(bytes),
             Message::Torn(_) => self
@@ -105,7 +109,7 @@ impl<'a> Message<'a> {
     }
 
     /// Values of the fields of this name, in whatever case.
-    pub(super) fn fields(self, name: &[u8]) -> impl Iterator<Item = &'a [u8]> {
+    pub fn fields(self, name: &[u8]) -> impl Iterator<Item = &'a [u8]> {
         let whole = match self {
             Message::Whole(head, bytes) => Some((head, bytes)),
             Message::Torn(_) => None,

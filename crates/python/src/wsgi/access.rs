@@ -1,0 +1,427 @@
+//! The access log of a worker: which requests are told, and by whom.
+//!
+//! The usual log (a format string, a file or standard output) is written by the core; `oxicorn.logs.plan`
+//! says whether it may be. For everything else the logger's `access` is called.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use oxicorn_http::Refused;
+use oxicorn_sys::log_sink::LogSink;
+use oxicorn_worker::access_log::{Environ, Format, Message, Record, Stamp, Writer, queued};
+use oxicorn_worker::clock::Moment;
+use oxicorn_worker::{Exchange, Peer, Request};
+use pyo3::exceptions::PyOSError;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString};
+
+use super::access_python::{Told, tell};
+use super::client::Client;
+use super::cycle::Kit;
+use super::journal::Journal;
+use crate::ffi::{one_byte_text, with_descriptor};
+
+/// How often the logger is asked whether it is still what it was.
+const CHECK: Duration = Duration::from_secs(1);
+
+/// Least time between two reports of dropped lines.
+const REPORT: Duration = Duration::from_secs(10);
+
+/// What the threads of a worker share.
+pub struct AccessLog {
+    log: Py<PyAny>,
+    /// Changes with `plan`, so that a look at it tells the threads that theirs is old.
+    version: AtomicU64,
+    plan: Mutex<Arc<Plan>>,
+    /// Only taken while no Python code can run: whoever has it never waits for the interpreter.
+    writer: Mutex<Writer>,
+}
+
+/// Who tells of requests.
+enum Plan {
+    Nobody,
+    Python,
+    Core { format: Format, stream: Py<PyAny> },
+}
+
+/// The state stays usable after a panic of another thread: each change of it is one operation.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl AccessLog {
+    /// The log of `worker`.
+    pub fn of(worker: &Bound<'_, PyAny>) -> PyResult<Arc<AccessLog>> {
+        let log = AccessLog {
+            log: worker.getattr("log")?.unbind(),
+            version: AtomicU64::new(1),
+            plan: Mutex::new(Arc::new(Plan::Nobody)),
+            writer: Mutex::new(Writer::new()),
+        };
+        log.refresh(worker.py())?;
+        let log = Arc::new(log);
+        let core = CoreWriter {
+            shared: Arc::clone(&log),
+        };
+        // A logger that takes no attributes is none of those that the core writes for.
+        let _ = worker
+            .getattr("log")?
+            .setattr("core_writer", Bound::new(worker.py(), core)?);
+        Ok(log)
+    }
+
+    /// Asks the logger; files may have been reopened or handlers added.
+    fn refresh(&self, py: Python<'_>) -> PyResult<()> {
+        let ask = py
+            .import(intern!(py, "oxicorn.logs.plan"))?
+            .getattr(intern!(py, "access_plan"))?;
+        let answer = ask.call1((&self.log,))?;
+        let former = Arc::clone(&lock(&self.plan));
+        let Ok((text, stream)) = answer.extract::<(String, Bound<'_, PyAny>)>() else {
+            let plan = if answer.is_none() {
+                Plan::Nobody
+            } else {
+                Plan::Python
+            };
+            if std::mem::discriminant(&plan) != std::mem::discriminant(&*former) {
+                lock(&self.writer).flush();
+                self.adopt(plan);
+            }
+            return Ok(());
+        };
+        let is_same = matches!(&*former, Plan::Core { stream: known, .. } if known.is(&stream));
+        if is_same {
+            return Ok(());
+        }
+        let Some(format) = Format::parse(&text) else {
+            self.adopt(Plan::Python);
+            return Ok(());
+        };
+        let descriptor: i32 = stream.call_method0(intern!(py, "fileno"))?.extract()?;
+        let sink = with_descriptor(descriptor, |descriptor| Some(LogSink::of(descriptor)))
+            .ok_or_else(|| PyOSError::new_err("the access log is closed"))??;
+        lock(&self.writer).set_sink(Some(sink));
+        self.adopt(Plan::Core {
+            format,
+            stream: stream.unbind(),
+        });
+        Ok(())
+    }
+
+    fn adopt(&self, plan: Plan) {
+        *lock(&self.plan) = Arc::new(plan);
+        self.version.fetch_add(1, Ordering::Release);
+    }
+}
+
+/// The core's part of the access log, for a logger whose files are opened anew: what was logged before
+/// belongs into the old file, what comes after into the new one.
+#[pyclass(frozen, module = "oxicorn")]
+pub struct CoreWriter {
+    shared: Arc<AccessLog>,
+}
+
+#[pymethods]
+impl CoreWriter {
+    fn flush(&self) {
+        lock(&self.shared.writer).flush();
+    }
+
+    fn refresh(&self, py: Python<'_>) -> PyResult<()> {
+        self.shared.refresh(py)
+    }
+}
+
+/// The access log as one thread has it.
+pub struct Access<'py> {
+    py: Python<'py>,
+    shared: Arc<AccessLog>,
+    version: u64,
+    plan: Arc<Plan>,
+    stamp: Stamp,
+    line: Vec<u8>,
+    scratch: Vec<u8>,
+    next_check: Moment,
+    next_report: Moment,
+}
+
+/// When a request began, if anybody wants to know.
+#[derive(Clone, Copy)]
+pub struct Began(Option<Moment>);
+
+impl<'py> Access<'py> {
+    /// A thread's part in `shared`.
+    pub fn new(py: Python<'py>, shared: &Arc<AccessLog>) -> Access<'py> {
+        Access {
+            py,
+            shared: Arc::clone(shared),
+            version: 0,
+            plan: Arc::new(Plan::Nobody),
+            stamp: Stamp::new(),
+            line: Vec::new(),
+            scratch: Vec::new(),
+            next_check: Moment::from_micros(0),
+            next_report: Moment::from_micros(0),
+        }
+    }
+
+    /// A request begins.
+    #[inline]
+    pub fn begin(&mut self) -> Began {
+        if self.version != self.shared.version.load(Ordering::Acquire) {
+            self.take_plan();
+        }
+        let is_timed = match &*self.plan {
+            Plan::Nobody => false,
+            Plan::Python => true,
+            Plan::Core { format, .. } => format.needs_duration(),
+        };
+        Began(is_timed.then(Moment::now))
+    }
+
+    #[cold]
+    fn take_plan(&mut self) {
+        self.version = self.shared.version.load(Ordering::Acquire);
+        self.plan = Arc::clone(&lock(&self.shared.plan));
+        self.stamp.reset();
+    }
+
+    /// A request has been answered. `error` says why not by the application, or not wholly.
+    #[inline]
+    pub fn answered(
+        &mut self,
+        began: Began,
+        request: &Request<'_>,
+        exchange: &Exchange<Client>,
+        environ: Option<&Bound<'py, PyDict>>,
+        kit: &Kit,
+        error: Option<Fault>,
+        journal: &Journal<'py>,
+    ) {
+        if matches!(*self.plan, Plan::Nobody) {
+            return;
+        }
+        let now = Moment::now();
+        let application = began.0.map_or(0, |began| now.micros_since(began));
+        let message = Message::Whole(request.head, request.bytes);
+        let is_own_page = error.is_some_and(|fault| fault.is_own_page);
+        if let Plan::Python = *self.plan {
+            let told = Told {
+                request: Some(request),
+                message,
+                application,
+                status: exchange.status(),
+            };
+            let given = if is_own_page {
+                None
+            } else {
+                Some((kit, exchange))
+            };
+            let reason = error.map(|fault| fault.reason);
+            let log = self.shared.log.bind(self.py);
+            if let Err(error) = tell(log, &told, exchange.peer(), environ, given, reason) {
+                journal.exception("Error in the access log", &error);
+            }
+            return;
+        }
+        let Ok(answer) = kit.cycle().answer() else {
+            return;
+        };
+        let record = Record {
+            peer: exchange.peer(),
+            message,
+            status: exchange.status(),
+            body_sent: exchange.body_sent(),
+            response_fields: if is_own_page {
+                b""
+            } else {
+                answer.fields.lines()
+            },
+            application,
+            queue: self.queue(exchange.peer(), message, application),
+            error: error.map(|fault| fault.reason),
+            environ: &Dict(environ),
+        };
+        self.write(&record, now);
+    }
+
+    /// A message was refused before there was a request, with this status.
+    pub fn refused(
+        &mut self,
+        peer: &Peer,
+        received: &[u8],
+        refused: &Refused,
+        journal: &Journal<'py>,
+    ) {
+        self.unserved(peer, received, refused.status(), "refused", journal);
+    }
+
+    /// A message did not come to its end in time.
+    pub fn timed_out(&mut self, peer: &Peer, received: &[u8], journal: &Journal<'py>) {
+        self.unserved(peer, received, 408, "timeout", journal);
+    }
+
+    #[cold]
+    fn unserved(
+        &mut self,
+        peer: &Peer,
+        received: &[u8],
+        status: u16,
+        reason: &'static str,
+        journal: &Journal<'py>,
+    ) {
+        self.begin();
+        let message = Message::torn(received);
+        match *self.plan {
+            Plan::Nobody => {}
+            Plan::Python => {
+                let told = Told {
+                    request: None,
+                    message,
+                    application: 0,
+                    status,
+                };
+                let log = self.shared.log.bind(self.py);
+                if let Err(error) = tell(log, &told, peer, None, None, Some(reason)) {
+                    journal.exception("Error in the access log", &error);
+                }
+            }
+            Plan::Core { .. } => {
+                let record = Record {
+                    peer,
+                    message,
+                    status,
+                    body_sent: 0,
+                    response_fields: b"",
+                    application: 0,
+                    queue: None,
+                    error: Some(reason),
+                    environ: &(),
+                };
+                self.write(&record, Moment::now());
+            }
+        }
+    }
+
+    /// Renders the line without the writer, which other threads want, and then hands it over.
+    #[inline]
+    fn write(&mut self, record: &Record<'_>, now: Moment) {
+        let Plan::Core { format, .. } = &*self.plan else {
+            return;
+        };
+        let (log, py) = (&self.shared.log, self.py);
+        self.stamp.refresh(now, |text| {
+            // Without a time a line is still better than none.
+            if let Ok(second) = second(log.bind(py), format.is_json()) {
+                text.extend_from_slice(second.to_string_lossy().as_bytes());
+            }
+        });
+        self.line.clear();
+        format.render(record, &self.stamp, now, &mut self.line, &mut self.scratch);
+        lock(&self.shared.writer).push(&self.line, record.application);
+    }
+
+    /// What a trusted proxy says about when it got the request; only JSON lines tell it.
+    fn queue(&self, peer: &Peer, message: Message<'_>, application: u64) -> Option<u64> {
+        let Plan::Core { format, .. } = &*self.plan else {
+            return None;
+        };
+        if !format.is_json() || !peer.trusted {
+            return None;
+        }
+        let wall = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .ok()?;
+        let called = u64::try_from(wall.as_micros())
+            .ok()?
+            .checked_sub(application)?;
+        queued(message.fields(b"x-request-start").last()?, called)
+    }
+
+    /// The loop has done what there was. Says when it shall ask again at the latest.
+    #[inline]
+    pub fn turned(&mut self, now: Moment, journal: &Journal<'py>) -> Option<Moment> {
+        let is_core = matches!(*self.plan, Plan::Core { .. });
+        if now >= self.next_check || (is_core && lock(&self.shared.writer).is_due(now)) {
+            self.check(now, journal);
+        }
+        if !matches!(*self.plan, Plan::Core { .. }) {
+            return None;
+        }
+        let mut writer = lock(&self.shared.writer);
+        let due = writer.turned(now);
+        let dropped = if now >= self.next_report {
+            writer.take_dropped()
+        } else {
+            None
+        };
+        drop(writer);
+        if let Some(lines) = dropped {
+            self.next_report = now.after(REPORT);
+            journal.dropped(lines);
+        }
+        due
+    }
+
+    fn check(&mut self, now: Moment, journal: &Journal<'py>) {
+        self.next_check = now.after(CHECK);
+        if let Err(error) = self.shared.refresh(self.py) {
+            journal.exception("The access log cannot be used", &error);
+        }
+        if self.version != self.shared.version.load(Ordering::Acquire) {
+            self.take_plan();
+        }
+    }
+}
+
+/// Why a response is not the application's, or not whole.
+#[derive(Clone, Copy)]
+pub struct Fault {
+    /// In a word.
+    pub reason: &'static str,
+    /// The client got a page of the server's.
+    pub is_own_page: bool,
+}
+
+fn second<'py>(log: &Bound<'py, PyAny>, is_json: bool) -> PyResult<Bound<'py, PyString>> {
+    let py = log.py();
+    let text = if is_json {
+        py.import("oxicorn.logs.plan")?.call_method0("utc_second")?
+    } else {
+        log.call_method0("now")?
+    };
+    Ok(text.cast_into()?)
+}
+
+/// The environ, if the request had one.
+struct Dict<'a, 'py>(Option<&'a Bound<'py, PyDict>>);
+
+impl Environ for Dict<'_, '_> {
+    fn value(&self, name: &[u8], out: &mut Vec<u8>) -> bool {
+        let Some(dict) = self.0 else { return false };
+        let exact = std::str::from_utf8(name)
+            .ok()
+            .and_then(|name| dict.get_item(name).ok().flatten());
+        let found = exact.or_else(|| {
+            let same = |key: &Bound<'_, PyAny>| {
+                let key = key.cast::<PyString>().ok();
+                key.and_then(one_byte_text)
+                    .is_some_and(|key| key.eq_ignore_ascii_case(name))
+            };
+            dict.iter()
+                .filter(|(key, _)| same(key))
+                .last()
+                .map(|(_, value)| value)
+        });
+        let Some(text) = found.and_then(|value| value.str().ok()) else {
+            return false;
+        };
+        match one_byte_text(&text) {
+            Some(bytes) => out.extend_from_slice(bytes),
+            None => out.extend_from_slice(text.to_string_lossy().as_bytes()),
+        }
+        true
+    }
+}

@@ -1,0 +1,1 @@
+"""What the server's logger is made of; the logger itself is in ``oxicorn.glogging``."""
