@@ -166,12 +166,13 @@ def for_worker(worker: Any) -> Reloader:
 
     def changed(path: str) -> None:
         log.info("Worker reloading: %s modified", path)
-        worker.alive = False
-        os.write(worker.PIPE[1], b"1")
         try:
             cfg.worker_int(worker)
         except Exception:
             log.exception("Exception in worker_int hook")
+        # Last: as soon as the worker knows, it may be gone, and this thread with it.
+        worker.alive = False
+        os.write(worker.PIPE[1], b"1")
 
     return Reloader(changed, cfg.reload_extra_files, cfg.reload_engine)
 
