@@ -1,4 +1,4 @@
-use crate::{Fallback, Kind, Section, Setting, Status};
+use crate::{Fallback, Kind, Section, Setting};
 
 const fn hook(name: &'static str, arity: &'static [u8], help: &'static str) -> Setting {
     Setting {
@@ -11,11 +11,11 @@ const fn hook(name: &'static str, arity: &'static [u8], help: &'static str) -> S
     }
 }
 
-const fn unfinished(section: Section, setting: Setting) -> Setting {
+/// Its moment never comes as long as the settings that bring it about are refused.
+const fn dirty(name: &'static str, arity: &'static [u8], help: &'static str) -> Setting {
     Setting {
-        section,
-        status: Status::Unfinished,
-        ..setting
+        section: Section::DirtyArbiterHooks,
+        ..hook(name, arity, help)
     }
 }
 
@@ -91,47 +91,33 @@ pub const SERVER_SETTINGS: &[Setting] = &[
         &[1],
         "`(server)`: master, the last thing of a shutdown.",
     ),
-    unfinished(
-        Section::ServerHooks,
-        hook(
-            "ssl_context",
-            &[2],
-            "`(config, factory)`: returns the `ssl.SSLContext` of the listeners.",
-        ),
+    // Called for TLS only, and TLS settings are refused so far.
+    hook(
+        "ssl_context",
+        &[2],
+        "`(config, factory)`: returns the `ssl.SSLContext` of the listeners.",
     ),
 ];
 
 pub const DIRTY_SETTINGS: &[Setting] = &[
-    unfinished(
-        Section::DirtyArbiterHooks,
-        hook(
-            "on_dirty_starting",
-            &[1],
-            "`(arbiter)`: arbiter of the background workers, before its loop.",
-        ),
+    dirty(
+        "on_dirty_starting",
+        &[1],
+        "`(arbiter)`: arbiter of the background workers, before its loop.",
     ),
-    unfinished(
-        Section::DirtyArbiterHooks,
-        hook(
-            "dirty_post_fork",
-            &[2],
-            "`(arbiter, worker)`: that arbiter, after each background worker is forked.",
-        ),
+    dirty(
+        "dirty_post_fork",
+        &[2],
+        "`(arbiter, worker)`: that arbiter, after each background worker is forked.",
     ),
-    unfinished(
-        Section::DirtyArbiterHooks,
-        hook(
-            "dirty_worker_init",
-            &[1],
-            "`(worker)`: background worker, when its classes are loaded.",
-        ),
+    dirty(
+        "dirty_worker_init",
+        &[1],
+        "`(worker)`: background worker, when its classes are loaded.",
     ),
-    unfinished(
-        Section::DirtyArbiterHooks,
-        hook(
-            "dirty_worker_exit",
-            &[2],
-            "`(arbiter, worker)`: that arbiter, after a background worker ended.",
-        ),
+    dirty(
+        "dirty_worker_exit",
+        &[2],
+        "`(arbiter, worker)`: that arbiter, after a background worker ended.",
     ),
 ];

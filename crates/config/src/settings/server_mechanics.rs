@@ -156,8 +156,9 @@ pub const SETTINGS: &[Setting] = &[
         name: "paste",
         flags: &["--paste", "--paster"],
         metavar: "FILE",
-        status: Status::Unfinished,
         help: "PasteDeploy file to load the application from.",
+        details: "`FILE` or `FILE#SECTION`. Needs the package PasteDeploy. A `[loggers]` section there \
+            is taken as `logconfig`.",
         ..ENTRY
     },
     Setting {
@@ -201,7 +202,6 @@ pub const SETTINGS: &[Setting] = &[
         metavar: "NAME=VALUE",
         kind: Kind::List,
         default: Fallback::Value(Const::List(&[])),
-        status: Status::Unfinished,
         help: "Global value for PasteDeploy; may be repeated.",
         ..ENTRY
     },
