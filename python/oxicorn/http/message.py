@@ -27,6 +27,7 @@ class Request:
         peer_addr: tuple[str, int] | None,
         req_number: int,
         keep_alive: bool,
+        proxy_protocol_info: dict[str, str | int] | None = None,
     ) -> None:
         """Keep what the engine parsed."""
         self.cfg = cfg
@@ -41,6 +42,7 @@ class Request:
         self.scheme = scheme
         self.peer_addr = peer_addr or ""
         self.remote_addr = self.peer_addr
+        self.proxy_protocol_info = proxy_protocol_info
         self.req_number = req_number
         self.must_close = False
         self._keep_alive = keep_alive
