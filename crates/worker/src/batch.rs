@@ -28,9 +28,11 @@ const SLICE: usize = 64 * 1024;
 const LEAST_ROOM: usize = 32 * 1024;
 
 /// How long a response may wait for others to be sent with.
-const PATIENCE: Duration = Duration::from_micros(200);
+const PATIENCE: Duration = Duration::from_millis(1);
 
-/// After a call that took longer than [`PATIENCE`], that many calls send their responses at once.
+/// After a call that took longer than [`PATIENCE`], that many calls send their responses at once;
+/// after each further one twice as many as before. So an application whose calls are sometimes
+/// long makes ready responses wait for them a few times in its life, and then never again.
 const SOBER_CALLS: u32 = 256;
 
 /// What has been received and not yet looked at, and what is to be sent.
@@ -43,6 +45,8 @@ pub(crate) struct Batch {
     to_send: Vec<ToSend>,
     /// Calls that are still to send their responses at once.
     sober: u32,
+    /// How many it will be after the next long call.
+    next_sober: u32,
     began: Moment,
 }
 
@@ -68,6 +72,7 @@ impl Batch {
             gathered: Vec::new(),
             to_send: Vec::new(),
             sober: 0,
+            next_sober: SOBER_CALLS,
             began: Moment::from_micros(0),
         }
     }
@@ -84,11 +89,14 @@ impl Batch {
 
     /// Takes note of how long a call took.
     pub fn observe(&mut self, micros: u64) {
-        self.sober = if u128::from(micros) > PATIENCE.as_micros() {
-            SOBER_CALLS
+        if u128::from(micros) <= PATIENCE.as_micros() {
+            self.sober = self.sober.saturating_sub(1);
         } else {
-            self.sober.saturating_sub(1)
-        };
+            if self.sober == 0 {
+                self.next_sober = self.next_sober.saturating_mul(2);
+            }
+            self.sober = self.next_sober;
+        }
     }
 }
 
@@ -192,5 +200,24 @@ impl<A: Application> Engine<A> {
         connection.phase = Phase::Sending(then);
         connection.deadline = self.busy_deadline(deadlines::SENDING);
         self.settle(key, connection, Next::Await(oxicorn_sys::epoll::Interest::Writable));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_call_ends_the_waiting_for_longer_each_time() {
+        let mut batch = Batch::new();
+        assert!(batch.may_wait());
+        for calls in [2 * SOBER_CALLS, 4 * SOBER_CALLS] {
+            batch.observe(2000);
+            for _ in 0..calls {
+                assert!(!batch.may_wait());
+                batch.observe(20);
+            }
+            assert!(batch.may_wait());
+        }
     }
 }

@@ -259,6 +259,25 @@ impl<C> Exchange<C> {
         Ok(())
     }
 
+    /// Sends a block that the application has just produced, before it is asked for the next one.
+    ///
+    /// A response that its Content-Length says is complete may wait: its client waits for nothing
+    /// that the application still has to say.
+    #[inline]
+    pub fn flush_block(&mut self) -> Result<(), Gone> {
+        let is_whole = matches!(self.stage, Stage::Started { body: BodyEncoder::Known { left: 0 }, .. });
+        if is_whole && self.can_wait() { Ok(()) } else { self.flush() }
+    }
+
+    /// Small, whole, and nothing of it sent.
+    #[inline]
+    fn can_wait(&self) -> bool {
+        self.may_wait
+            && self.bytes_sent == 0
+            && self.connection.output.is_empty()
+            && self.own().len() <= SMALL
+    }
+
     /// Offers everything collected to the socket; what it does not take waits for the loop.
     #[inline]
     pub fn flush(&mut self) -> Result<(), Gone> {
@@ -311,11 +330,7 @@ impl<C> Exchange<C> {
         let complete = body.finish(&mut self.buffer);
         // RFC 9112 §8: a body shorter than announced leaves the client waiting for the rest.
         let keep_alive = *keep_alive && complete == Finish::Complete;
-        let waits = self.may_wait
-            && self.bytes_sent == 0
-            && self.connection.output.is_empty()
-            && self.own().len() <= SMALL;
-        if waits || self.flush().is_ok() {
+        if self.can_wait() || self.flush().is_ok() {
             self.stage = Stage::Complete { keep_alive };
         }
     }

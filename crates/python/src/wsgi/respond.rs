@@ -235,7 +235,7 @@ impl<'py> Wsgi<'py> {
     fn flush(&self) -> Result<(), Failure> {
         let mut answer = self.kit.cycle().answer()?;
         let exchange = answer.exchange()?;
-        exchange.flush()?;
+        exchange.flush_block()?;
         if !exchange.is_congested() {
             return Ok(());
         }
