@@ -14,6 +14,7 @@ from typing import Any, ClassVar, NoReturn
 from oxicorn import __version__, _oxicorn, child, compat, sockets
 from oxicorn.environment import Environment, Start
 from oxicorn.errors import HaltServer
+from oxicorn.instrument import backlog
 from oxicorn.reload import Reload
 from oxicorn.title import set_title
 
@@ -258,12 +259,23 @@ class Arbiter:
         """Note a new worker."""
         worker.pid = pid
         self.WORKERS[pid] = worker
+        self._tell_workers()
+
+    def _tell_workers(self) -> None:
+        count = len(self.WORKERS)
+        extra = {"metric": "gunicorn.workers", "value": count, "mtype": "gauge"}
+        self.log.debug("%s workers", count, extra=extra)
+
+    def report_backlog(self) -> None:
+        """Once a pass of the loop, with ``enable_backlog_metric``."""
+        backlog.report(self.log, self.LISTENERS)
 
     def worker_gone(self, age: int, boot_failure: bool) -> None:
         """Forget a worker that has ended."""
         found = [pid for pid, worker in self.WORKERS.items() if worker.age == age]
         for pid in found:
             worker = self.WORKERS.pop(pid)
+            self._tell_workers()
             if boot_failure:
                 continue
             try:

@@ -259,7 +259,10 @@ class Config:
     @property
     def logger_class(self) -> type:
         """The class that writes the logs."""
-        return callables.logger_class(self.settings["logger_class"].value)
+        value = self.settings["logger_class"].value
+        if self.statsd_host and value == self.settings["logger_class"].default:
+            value = "oxicorn.instrument.statsd.Statsd"
+        return callables.logger_class(value)
 
     @property
     def is_ssl(self) -> bool:

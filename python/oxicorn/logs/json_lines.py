@@ -72,8 +72,8 @@ def access_line(
     version = str(entry.get("network.protocol.version", ""))
     if version:
         entry["network.protocol.version"] = version.removeprefix("HTTP/")
-    if name := user(environ):
-        entry["user.name"] = _text(name)
+    if credentials := user(environ):
+        entry["user.name"] = _text(credentials)
     entry["http.response.status_code"] = _status(resp.status)
     if (sent := getattr(resp, "sent", None)) is not None:
         entry["http.response.body.size"] = sent

@@ -36,7 +36,7 @@ def _plain_stream(logger: logging.Logger) -> Any:
     """The stream that gets every message as it is and nothing else, if the log has just one such."""
     if logger.filters or logger.propagate or logger.disabled or len(logger.handlers) != 1:
         return None
-    handler = logger.handlers[0]
+    handler: Any = logger.handlers[0]
     formatter = handler.formatter
     is_plain = (
         type(handler) in (logging.StreamHandler, logging.FileHandler)

@@ -49,6 +49,16 @@ impl<'py> PythonHost<'py> {
         Ok(())
     }
 
+    /// Sends the metric if that is wanted; then the loop has to come by again after a second.
+    fn report_backlog(&self) -> PyResult<Option<Duration>> {
+        let cfg = self.arbiter.getattr(intern!(self.py(), "cfg"))?;
+        if !cfg.getattr(intern!(self.py(), "enable_backlog_metric"))?.is_truthy()? {
+            return Ok(None);
+        }
+        self.call(intern!(self.py(), "report_backlog"))?;
+        Ok(Some(Duration::from_secs(1)))
+    }
+
     /// Forks; `None` after having logged why it cannot be done.
     fn fork(&mut self) -> Option<Option<i32>> {
         match ffi::fork::fork(self.py()) {
@@ -83,6 +93,7 @@ impl Host for PythonHost<'_> {
     }
 
     fn sleep(&mut self, wakeup: &WakeUp, limit: Option<Duration>) -> PyResult<()> {
+        let limit = self.report_backlog()?.map_or(limit, |pass| Some(limit.unwrap_or(pass).min(pass)));
         self.py().detach(|| wakeup.sleep(limit))?;
         self.py().check_signals()
     }
