@@ -8,18 +8,22 @@ subclass of ``gunicorn.workers.base.Worker`` is one of ``oxicorn.workers.base.Wo
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
+from importlib.util import spec_from_file_location
 from types import ModuleType
 from typing import Any
 
 PACKAGE = "gunicorn"
 
+#: Its own module, the only one that is not another one of ours: submodules are looked up by its name.
+ROOT = os.path.join(os.path.dirname(__file__), "package.py")
+
 #: What is imported under the name on the left.
 MODULES = {
-    "gunicorn": "oxicorn.compat.package",
     "gunicorn.app": "oxicorn.app",
     "gunicorn.app.base": "oxicorn.app.base",
     "gunicorn.app.pasterapp": "oxicorn.app.paste",
@@ -53,8 +57,8 @@ def install(*, replace: bool = False) -> None:
         # First, so that the same holds whether Gunicorn is installed or not.
         sys.meta_path.insert(0, Finder())
     if replace:
-        for name in [name for name in sys.modules if is_gunicorn(name)]:
-            if sys.modules[name].__name__.partition(".")[0] == PACKAGE:
+        for name, module in list(sys.modules.items()):
+            if is_gunicorn(name) and is_gunicorn(module.__name__) and module.__file__ != ROOT:
                 del sys.modules[name]
 
 
@@ -72,6 +76,8 @@ class Finder(MetaPathFinder):
         """Tell what to import for this name; nothing for names that are not Gunicorn's."""
         if not is_gunicorn(fullname):
             return None
+        if fullname == PACKAGE:
+            return spec_from_file_location(PACKAGE, ROOT, submodule_search_locations=[])
         if fullname not in MODULES:
             # Nobody else may look: further finders would find our own files under this name.
             message = f"No module named {fullname!r} (oxicorn stands in for Gunicorn here)"

@@ -9,7 +9,4 @@ __version__ = ".".join(map(str, version_info))
 #: Who answers; this is about the server that runs.
 SERVER = "oxicorn"
 
-# A package, so that it can have submodules; they are not looked for in any directory.
-__path__: list[str] = []
-
 __all__ = ["SERVER", "SERVER_SOFTWARE", "__version__", "version_info"]
