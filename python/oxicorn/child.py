@@ -85,7 +85,10 @@ def ignore_signals() -> None:
     # Blocking leaves at most one of each whose handler is still to run, and may raise.
     for number in [*ENDING, *ENDING]:
         with contextlib.suppress(SystemExit):
-            signal.signal(number, signal.SIG_IGN)
+            signal.signal(number, lambda *_: None)
+    # Now none of them can do harm, so that Python does not complain of one whose handler is gone.
+    for number in ENDING:
+        signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 

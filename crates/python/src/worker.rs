@@ -119,6 +119,9 @@ impl<'py, A: Application> Loop<'py, A> {
                 let engine = &mut self.engine;
                 ready = self.py.detach(|| engine.poll(wait))?;
                 attached_since = Moment::now();
+                // Before anything calls into Python, where a handler that ends the worker would
+                // raise in the middle of something else.
+                self.py.check_signals()?;
             }
             self.engine.turn(ready, application);
             if self.engine.take_wakeup() {

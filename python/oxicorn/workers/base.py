@@ -145,8 +145,9 @@ class Worker:
         """INT and QUIT: leave at once."""
         self.alive = False
         # Once is enough: a terminal sends INT and the arbiter QUIT, and each would start over here.
+        # Not SIG_IGN: Python complains of a signal that came before and whose handler is gone.
         for number in (signal.SIGINT, signal.SIGQUIT):
-            signal.signal(number, signal.SIG_IGN)
+            signal.signal(number, lambda *_: None)
         self.cfg.worker_int(self)
         # Other threads get a moment to end what they are at.
         time.sleep(0.1)

@@ -12,7 +12,7 @@ use oxicorn_sys::log_sink::LogSink;
 use oxicorn_worker::access_log::{Environ, Format, Message, Record, Stamp, Writer, queued};
 use oxicorn_worker::clock::Moment;
 use oxicorn_worker::{Exchange, Peer, Request};
-use pyo3::exceptions::PyOSError;
+use pyo3::exceptions::{PyOSError, PySystemExit};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
@@ -367,7 +367,10 @@ impl<'py> Access<'py> {
 
     fn check(&mut self, now: Moment, journal: &Journal<'py>) {
         self.next_check = now.after(CHECK);
-        if let Err(error) = self.shared.refresh(self.py) {
+        // A signal that ends the worker may be handled during the call: that is no fault of the log.
+        if let Err(error) = self.shared.refresh(self.py)
+            && !error.is_instance_of::<PySystemExit>(self.py)
+        {
             journal.exception("The access log cannot be used", &error);
         }
         if self.version != self.shared.version.load(Ordering::Acquire) {
