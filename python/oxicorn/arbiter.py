@@ -11,7 +11,7 @@ import signal
 import sys
 from typing import Any, ClassVar, NoReturn
 
-from oxicorn import __version__, _oxicorn, child, compat, sockets
+from oxicorn import __version__, _oxicorn, child, compat, sockets, terminal
 from oxicorn.environment import Environment, Start
 from oxicorn.errors import HaltServer
 from oxicorn.instrument import backlog
@@ -98,7 +98,8 @@ class Arbiter:
             self.app.wsgi()
 
         self.pid = os.getpid()
-        self.log.info("Starting oxicorn %s", __version__)
+        if not terminal.is_only_place(self.log):
+            self.log.info("Starting oxicorn %s", __version__)
         if self.master_pid:
             self.proc_name += ".2"
         self.write_pidfile()
@@ -169,9 +170,12 @@ class Arbiter:
         return sockets.bind_all(self.cfg, self.log)
 
     def _announce(self) -> None:
-        listening = ",".join(map(str, self.LISTENERS))
-        self.log.info("Listening at: %s (%s)", listening, self.pid)
-        self.log.info("Using worker: %s", self.cfg.worker_class_str)
+        if terminal.is_only_place(self.log):
+            terminal.show_banner(self)
+        else:
+            listening = ",".join(map(str, self.LISTENERS))
+            self.log.info("Listening at: %s (%s)", listening, self.pid)
+            self.log.info("Using worker: %s", self.cfg.worker_class_str)
         self.log.debug("Current configuration:\n%s", self.cfg)
         self.log.debug("Arbiter booted")
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any, ClassVar
 
+from oxicorn import terminal
 from oxicorn.logs import configuration, json_lines, syslog
 from oxicorn.logs.atoms import SafeAtoms, atoms_of, user
 from oxicorn.logs.configuration import CONFIG_DEFAULTS
@@ -88,6 +89,8 @@ class Logger:
     def _error_formatter(self, cfg: Any) -> logging.Formatter:
         if (cfg.log_format or "text") == json_lines.WORD:
             return json_lines.JsonFormatter()
+        if cfg.errorlog == "-":
+            return terminal.formatter(sys.stderr, self.error_fmt, self.datefmt)
         return logging.Formatter(self.error_fmt, self.datefmt)
 
     def _set_handler(
