@@ -30,9 +30,16 @@ const LEAST_ROOM: usize = 32 * 1024;
 /// How long a response may wait for others to be sent with.
 const PATIENCE: Duration = Duration::from_millis(1);
 
-/// After a call that took longer than [`PATIENCE`], that many calls send their responses at once;
-/// after each further one twice as many as before. So an application whose calls are sometimes
-/// long makes ready responses wait for them a few times in its life, and then never again.
+/// Responses only wait while calls are shorter than this on average.
+const SHORT: Duration = Duration::from_micros(500);
+
+/// A call that is long enough to be felt by those who wait for it. Shorter ones may be the
+/// scheduler's or the garbage collector's doing.
+const LONG: Duration = Duration::from_millis(20);
+
+/// After a long call that many calls send their responses at once; after each further one twice
+/// as many as before. So an application whose calls are sometimes long makes ready responses wait
+/// for them a few times in its life, and then never again.
 const SOBER_CALLS: u32 = 256;
 
 /// What has been received and not yet looked at, and what is to be sent.
@@ -43,6 +50,8 @@ pub(crate) struct Batch {
     is_running: bool,
     gathered: Vec<Gathered>,
     to_send: Vec<ToSend>,
+    /// Decaying average of what calls take, in microseconds.
+    average: u64,
     /// Calls that are still to send their responses at once.
     sober: u32,
     /// How many it will be after the next long call.
@@ -71,6 +80,7 @@ impl Batch {
             is_running: false,
             gathered: Vec::new(),
             to_send: Vec::new(),
+            average: 0,
             sober: 0,
             next_sober: SOBER_CALLS,
             began: Moment::from_micros(0),
@@ -84,18 +94,17 @@ impl Batch {
 
     /// Whether the next response may wait for others.
     pub fn may_wait(&self) -> bool {
-        self.sober == 0
+        self.sober == 0 && u128::from(self.average) < SHORT.as_micros()
     }
 
     /// Takes note of how long a call took.
     pub fn observe(&mut self, micros: u64) {
-        if u128::from(micros) <= PATIENCE.as_micros() {
+        self.average = self.average.saturating_mul(31).saturating_add(micros) / 32;
+        if u128::from(micros) < LONG.as_micros() {
             self.sober = self.sober.saturating_sub(1);
         } else {
-            if self.sober == 0 {
-                self.next_sober = self.next_sober.saturating_mul(2);
-            }
             self.sober = self.next_sober;
+            self.next_sober = self.next_sober.saturating_mul(2);
         }
     }
 }
@@ -208,16 +217,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_long_call_ends_the_waiting_for_longer_each_time() {
+    fn each_long_call_ends_the_waiting_for_twice_as_long() {
         let mut batch = Batch::new();
         assert!(batch.may_wait());
-        for calls in [2 * SOBER_CALLS, 4 * SOBER_CALLS] {
-            batch.observe(2000);
+        for calls in [SOBER_CALLS, 2 * SOBER_CALLS] {
+            batch.observe(20_000);
             for _ in 0..calls {
                 assert!(!batch.may_wait());
                 batch.observe(20);
             }
             assert!(batch.may_wait());
         }
+    }
+
+    #[test]
+    fn nobody_waits_where_calls_are_not_short() {
+        let mut batch = Batch::new();
+        for _ in 0..100 {
+            batch.observe(1000);
+        }
+        assert!(!batch.may_wait());
+        for _ in 0..100 {
+            batch.observe(100);
+        }
+        assert!(batch.may_wait());
     }
 }
