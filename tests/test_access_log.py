@@ -209,8 +209,10 @@ def field_bytes(data):
 def test_a_reader_that_does_not_read_stops_nothing(tmp_path):
     reader, writer = os.pipe()
     server = subprocess.Popen(
-        [sys.executable, "-m", NAME, "--chdir", str(APPS), "--bind", f"unix:{tmp_path}/s", APP]
-        + ["--access-logfile", "-", "--access-logformat", "x" * 1000 + " %(U)s"],
+        [
+            *(sys.executable, "-m", NAME, "--chdir", str(APPS), "--bind", f"unix:{tmp_path}/s"),
+            *("--access-logfile", "-", "--access-logformat", "x" * 1000 + " %(U)s", APP),
+        ],
         cwd=tmp_path,
         stdout=writer,
         stderr=(tmp_path / "log").open("wb"),

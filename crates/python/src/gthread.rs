@@ -198,15 +198,15 @@ impl Application for Front<'_> {
 
     fn refused(&mut self, peer: &Peer, received: &[u8], refused: &Refused) {
         self.journal.refused(peer, refused);
-        self.access.refused(peer, received, refused, &self.journal);
+        self.access.refused(peer, received, refused);
     }
 
     fn timed_out(&mut self, peer: &Peer, received: &[u8]) {
-        self.access.timed_out(peer, received, &self.journal);
+        self.access.timed_out(peer, received);
     }
 
     fn turned(&mut self, now: Moment) -> Option<Moment> {
-        self.access.turned(now, &self.journal)
+        self.access.turned(now)
     }
 
     fn trouble(&mut self, peer: &Peer, what: &str, error: &io::Error) {

@@ -137,6 +137,7 @@ impl CoreWriter {
 /// The access log as one thread has it.
 pub struct Access<'py> {
     py: Python<'py>,
+    journal: Journal<'py>,
     shared: Arc<AccessLog>,
     version: u64,
     plan: Arc<Plan>,
@@ -156,6 +157,7 @@ impl<'py> Access<'py> {
     pub fn new(py: Python<'py>, shared: &Arc<AccessLog>) -> Access<'py> {
         Access {
             py,
+            journal: Journal::to(shared.log.bind(py).clone()),
             shared: Arc::clone(shared),
             version: 0,
             plan: Arc::new(Plan::Nobody),
@@ -198,7 +200,6 @@ impl<'py> Access<'py> {
         environ: Option<&Bound<'py, PyDict>>,
         kit: &Kit,
         error: Option<Fault>,
-        journal: &Journal<'py>,
     ) {
         if matches!(*self.plan, Plan::Nobody) {
             return;
@@ -222,7 +223,7 @@ impl<'py> Access<'py> {
             let reason = error.map(|fault| fault.reason);
             let log = self.shared.log.bind(self.py);
             if let Err(error) = tell(log, &told, exchange.peer(), environ, given, reason) {
-                journal.exception("Error in the access log", &error);
+                self.journal.exception("Error in the access log", &error);
             }
             return;
         }
@@ -248,30 +249,17 @@ impl<'py> Access<'py> {
     }
 
     /// A message was refused before there was a request, with this status.
-    pub fn refused(
-        &mut self,
-        peer: &Peer,
-        received: &[u8],
-        refused: &Refused,
-        journal: &Journal<'py>,
-    ) {
-        self.unserved(peer, received, refused.status(), "refused", journal);
+    pub fn refused(&mut self, peer: &Peer, received: &[u8], refused: &Refused) {
+        self.unserved(peer, received, refused.status(), "refused");
     }
 
     /// A message did not come to its end in time.
-    pub fn timed_out(&mut self, peer: &Peer, received: &[u8], journal: &Journal<'py>) {
-        self.unserved(peer, received, 408, "timeout", journal);
+    pub fn timed_out(&mut self, peer: &Peer, received: &[u8]) {
+        self.unserved(peer, received, 408, "timeout");
     }
 
     #[cold]
-    fn unserved(
-        &mut self,
-        peer: &Peer,
-        received: &[u8],
-        status: u16,
-        reason: &'static str,
-        journal: &Journal<'py>,
-    ) {
+    fn unserved(&mut self, peer: &Peer, received: &[u8], status: u16, reason: &'static str) {
         self.begin();
         let message = Message::torn(received);
         match *self.plan {
@@ -285,7 +273,7 @@ impl<'py> Access<'py> {
                 };
                 let log = self.shared.log.bind(self.py);
                 if let Err(error) = tell(log, &told, peer, None, None, Some(reason)) {
-                    journal.exception("Error in the access log", &error);
+                    self.journal.exception("Error in the access log", &error);
                 }
             }
             Plan::Core { .. } => {
@@ -342,10 +330,10 @@ impl<'py> Access<'py> {
 
     /// The loop has done what there was. Says when it shall ask again at the latest.
     #[inline]
-    pub fn turned(&mut self, now: Moment, journal: &Journal<'py>) -> Option<Moment> {
+    pub fn turned(&mut self, now: Moment) -> Option<Moment> {
         let is_core = matches!(*self.plan, Plan::Core { .. });
         if now >= self.next_check || (is_core && lock(&self.shared.writer).is_due(now)) {
-            self.check(now, journal);
+            self.check(now);
         }
         if !matches!(*self.plan, Plan::Core { .. }) {
             return None;
@@ -360,18 +348,19 @@ impl<'py> Access<'py> {
         drop(writer);
         if let Some(lines) = dropped {
             self.next_report = now.after(REPORT);
-            journal.dropped(lines);
+            self.journal.dropped(lines);
         }
         due
     }
 
-    fn check(&mut self, now: Moment, journal: &Journal<'py>) {
+    fn check(&mut self, now: Moment) {
         self.next_check = now.after(CHECK);
         // A signal that ends the worker may be handled during the call: that is no fault of the log.
         if let Err(error) = self.shared.refresh(self.py)
             && !error.is_instance_of::<PySystemExit>(self.py)
         {
-            journal.exception("The access log cannot be used", &error);
+            self.journal
+                .exception("The access log cannot be used", &error);
         }
         if self.version != self.shared.version.load(Ordering::Acquire) {
             self.take_plan();

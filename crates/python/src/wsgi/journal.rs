@@ -16,7 +16,12 @@ pub struct Journal<'py> {
 impl<'py> Journal<'py> {
     /// The log of `worker`.
     pub fn of(worker: &Bound<'py, PyAny>) -> PyResult<Journal<'py>> {
-        Ok(Journal { log: worker.getattr("log")? })
+        Ok(Journal::to(worker.getattr("log")?))
+    }
+
+    /// What is written to `log`.
+    pub fn to(log: Bound<'py, PyAny>) -> Journal<'py> {
+        Journal { log }
     }
 
     /// A peer's message was refused.

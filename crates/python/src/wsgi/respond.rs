@@ -153,8 +153,7 @@ impl<'py> Wsgi<'py> {
             Err(Failure::Refused(refused)) => self.refuse(&refused, &mut exchange),
             Err(Failure::Raised(error)) => self.fail(&error, &request, &mut exchange),
         }
-        let (kit, journal) = (&self.kit, &self.journal);
-        self.access.answered(began, &request, &exchange, environ.as_ref(), kit, fault, journal);
+        self.access.answered(began, &request, &exchange, environ.as_ref(), &self.kit, fault);
         if let Some(hooks) = &self.hooks {
             hooks.after_request(&request, &exchange, environ.as_ref(), &self.kit);
         }
@@ -314,15 +313,15 @@ impl Application for Wsgi<'_> {
 
     fn refused(&mut self, peer: &Peer, received: &[u8], refused: &Refused) {
         self.journal.refused(peer, refused);
-        self.access.refused(peer, received, refused, &self.journal);
+        self.access.refused(peer, received, refused);
     }
 
     fn timed_out(&mut self, peer: &Peer, received: &[u8]) {
-        self.access.timed_out(peer, received, &self.journal);
+        self.access.timed_out(peer, received);
     }
 
     fn turned(&mut self, now: Moment) -> Option<Moment> {
-        self.access.turned(now, &self.journal)
+        self.access.turned(now)
     }
 
     fn trouble(&mut self, peer: &Peer, what: &str, error: &io::Error) {

@@ -167,14 +167,14 @@ fn push_joined(line: &mut Vec<u8>, message: Message<'_>, name: &[u8]) {
 
 /// The last value of a serialised field.
 fn response_field<'a>(lines: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
-    let fields = lines.split(|byte| *byte == b'\n').filter_map(|line| {
+    let mut fields = lines.split(|byte| *byte == b'\n').filter_map(|line| {
         let colon = line.iter().position(|byte| *byte == b':')?;
         let (found, value) = line.split_at_checked(colon)?;
         found
             .eq_ignore_ascii_case(name)
             .then(|| value.get(1..).unwrap_or_default().trim_ascii())
     });
-    fields.last()
+    fields.next_back()
 }
 
 #[cfg(test)]
