@@ -1,4 +1,5 @@
 //! The engine over real sockets, with an application of a few lines and no Python.
+#![expect(clippy::unwrap_used, reason = "a test that fails by unwrap says enough")]
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};

@@ -43,11 +43,11 @@ struct Known {
 impl Known {
     #[inline]
     fn value<'py>(&mut self, py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyString>> {
-        if let Some((known, value)) = &self.value {
-            if **known == *bytes {
-                self.changes = 0;
-                return Ok(value.bind(py).clone());
-            }
+        if let Some((known, value)) = &self.value
+            && **known == *bytes
+        {
+            self.changes = 0;
+            return Ok(value.bind(py).clone());
         }
         let value = latin1(py, bytes)?;
         self.changes = self.changes.saturating_add(1);
