@@ -1,5 +1,7 @@
 """The command line: help, version, mistakes, and which application it names."""
 
+import subprocess
+
 import pytest
 
 from support.command import run, settings
@@ -52,6 +54,45 @@ def test_help_shows_flags_by_section_with_defaults(folder):
 
 
 @pytest.mark.beyond_gunicorn
+def test_help_has_one_line_for_each_flag(folder):
+    lines = run(folder, "--help").stdout.splitlines()
+    flags = [line for line in lines if line.lstrip().startswith("-")]
+    assert len(flags) > 90
+    for line in flags:
+        usage, _, meaning = line.strip().partition("  ")
+        assert usage and meaning, line
+
+
+@pytest.mark.beyond_gunicorn
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("--reload-e", ["--reload-engine", "--reload-extra-file"]),
+        ("--reload-engine ", ["auto", "poll", "inotify"]),
+        ("--header-map=ref", []),
+    ],
+)
+def test_bash_completes_flags_and_their_words(folder, line, offered):
+    script = run(folder, "--completions", "bash").stdout
+    words = ["oxicorn", *line.split(" ")]
+    ask = f"COMP_WORDS=({' '.join(repr(word) for word in words)})\nCOMP_CWORD={len(words) - 1}\n"
+    call = f"_oxicorn oxicorn {words[-1]!r} {words[-2]!r}\n"
+    program = f'{script}\n{ask}{call}printf "%s\\n" "${{COMPREPLY[@]}}"'
+    finished = subprocess.run(["bash", "-c", program], capture_output=True, text=True, timeout=30)
+    assert finished.stderr == ""
+    assert sorted(finished.stdout.split()) == sorted(offered)
+
+
+@pytest.mark.beyond_gunicorn
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completions_are_printed_for_each_shell(folder, shell):
+    finished = run(folder, "--completions", shell)
+    assert finished.returncode == 0
+    assert "forwarded-allow-ips" in finished.stdout
+    assert run(folder, "--completions", "tcsh").returncode == 2
+
+
+@pytest.mark.beyond_gunicorn
 def test_an_unknown_flag_gets_a_suggestion(folder):
     finished = run(folder, "--workerz", "3", "shop:app")
     assert finished.returncode == 2
@@ -95,6 +136,10 @@ def test_an_error_names_setting_value_and_source(folder):
 def test_flags_may_be_abbreviated_repeated_and_joined(folder):
     values = settings(folder, "--max-requests-j", "5", "-w2", "-w", "3", "--backlog=9", "shop:app")
     assert (values["max_requests_jitter"], values["workers"], values["backlog"]) == ("5", "3", "9")
+
+
+def test_flags_of_our_own_leave_gunicorns_abbreviations_alone(folder):
+    assert settings(folder, "--log-f", "x", "shop:app")["errorlog"] == "x"
 
 
 def test_bind_and_env_flags_add_up(folder):

@@ -1,7 +1,9 @@
 """The configuration: where settings come from, which source wins, and what is refused."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +11,10 @@ from support.command import run, settings
 from support.server import clean_environment
 
 APP = "shop:app"
+FACTS = Path(__file__).parent.parent / "crates/config/tests/gunicorn_settings.txt"
+GUNICORNS = [
+    line.split(" ¦ ")[0] for line in FACTS.read_text().splitlines() if not line.startswith("#")
+]
 
 
 @pytest.fixture
@@ -164,8 +170,10 @@ def test_a_hook_may_be_named(folder):
 
 def test_print_config_is_sorted_and_aligned(folder):
     lines = run(folder, "--print-config", APP).stdout.splitlines()
-    assert len(lines) == 120
-    assert lines == sorted(lines)
+    names = [line.split(" = ")[0].strip() for line in lines]
+    assert names == sorted(names)
+    assert set(GUNICORNS) <= set(names)
+    assert len(GUNICORNS) == 120
     assert len({line.index(" = ") for line in lines}) == 1
 
 
@@ -173,6 +181,32 @@ def test_numbers_may_be_written_as_in_python(folder):
     file = configure(folder, "workers = '0x10'\nbacklog = True\n")
     values = settings(folder, *file, "--umask", "022", APP)
     assert (values["workers"], values["backlog"], values["umask"]) == ("16", "1", "18")
+
+
+@pytest.mark.beyond_gunicorn
+def test_auto_is_the_number_of_usable_processors(folder):
+    usable = os.sched_getaffinity(0)
+    assert 1 <= int(settings(folder, "-w", "auto", APP)["workers"]) <= len(usable)
+    configure(folder, "import os\nos.sched_setaffinity(0, [min(os.sched_getaffinity(0))])\n")
+    values = settings(folder, "-c", "conf.py", "-w", "auto", APP)
+    assert values["workers"] == "1"
+    environment = {"WEB_CONCURRENCY": "auto"}
+    assert int(settings(folder, APP, environment=environment)["workers"]) >= 1
+    file = configure(folder, "workers = 'auto'\n")
+    assert int(settings(folder, *file, APP)["workers"]) >= 1
+
+
+@pytest.mark.beyond_gunicorn
+def test_auto_is_a_word_of_workers_only(folder):
+    assert check(folder, "--threads", "auto").returncode == 2
+    assert check(folder, "--workers", "automatic").returncode == 2
+
+
+def test_spew_prints_what_is_executed(folder):
+    (folder / "shop.py").write_text("raise RuntimeError('seen')\n")
+    finished = run(folder, "--spew", "--bind", "unix:s", APP)
+    assert finished.returncode == 3
+    assert "shop:1: raise RuntimeError('seen')" in finished.stdout
 
 
 def test_check_config_does_not_judge_what_only_the_start_needs(folder):

@@ -106,7 +106,10 @@ class Server:
 
 def clean_environment():
     """The environment without what would configure the server."""
-    unwanted = ("GUNICORN_", "OXICORN_", "LISTEN_", "NOTIFY_", "SCRIPT_NAME", "WEB_CONCURRENCY")
+    unwanted = (
+        *("GUNICORN_", "OXICORN_", "LISTEN_", "NOTIFY_", "SCRIPT_NAME", "WEB_CONCURRENCY"),
+        *("FORCE_COLOR", "NO_COLOR"),
+    )
     return {
         name: value
         for name, value in os.environ.items()

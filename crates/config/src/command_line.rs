@@ -138,12 +138,13 @@ fn flag(setting: &'static Setting) -> Arg {
             Action::Set(true) => ArgAction::SetTrue,
             Action::Set(false) => ArgAction::SetFalse,
         });
-    let mut long_names = setting
-        .flags
-        .iter()
-        .filter_map(|flag| flag.strip_prefix("--"));
+    let mut long_names = long_names_of(setting);
     if let Some(name) = long_names.next() {
         arg = arg.long(name).visible_aliases(long_names);
+    }
+    if !setting.own {
+        let names = long_names_of(setting);
+        arg = arg.aliases(names.flat_map(kept_abbreviations));
     }
     if let Some(letter) = setting
         .flags
@@ -162,6 +163,27 @@ fn flag(setting: &'static Setting) -> Arg {
     // "-1" is a number that validation refuses, not an unknown flag.
     arg.allow_negative_numbers(setting.conversion != Conversion::Text)
         .value_parser(parser(setting.conversion))
+}
+
+fn long_names_of(setting: &'static Setting) -> impl Iterator<Item = &'static str> {
+    setting
+        .flags
+        .iter()
+        .filter_map(|flag| flag.strip_prefix("--"))
+}
+
+/// Abbreviations of one of Gunicorn's flags that only flags of our own make ambiguous: scripts that
+/// use them go on working.
+fn kept_abbreviations(name: &'static str) -> impl Iterator<Item = &'static str> {
+    let begin_so = move |own: bool, short: &str| {
+        settings::all()
+            .filter(|setting| setting.own == own)
+            .flat_map(long_names_of)
+            .any(|other| other != name && other.starts_with(short))
+    };
+    (1..name.len())
+        .filter_map(|end| name.get(..end))
+        .filter(move |short| begin_so(true, short) && !begin_so(false, short))
 }
 
 /// How the text after a flag becomes a [`Value`].
