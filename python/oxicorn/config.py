@@ -6,13 +6,12 @@ Python can judge: callables, classes and account names, and the attributes deriv
 
 from __future__ import annotations
 
-import argparse
 import inspect
 import ipaddress
 import os
 import re
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from oxicorn import _oxicorn, callables
 from oxicorn.errors import ConfigError
@@ -29,6 +28,9 @@ from oxicorn.validators import (
     validate_string_to_list,
     validate_user,
 )
+
+if TYPE_CHECKING:
+    import argparse
 
 __all__ = [
     "KNOWN_SETTINGS",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-from importlib import metadata
 from typing import Any
 
 from oxicorn.errors import ConfigError
@@ -35,6 +34,9 @@ def load_object(name: Any, group: str, default: str = "") -> Any:
 
 def entry_point(distribution: str, group: str, name: str) -> Any:
     """What a distribution offers under this name."""
+    # Costly, and few servers need it.
+    from importlib import metadata
+
     try:
         offered = metadata.distribution(distribution).entry_points
     except metadata.PackageNotFoundError:
@@ -46,6 +48,8 @@ def entry_point(distribution: str, group: str, name: str) -> Any:
 
 def registered(name: str, group: str) -> Any:
     """What any distribution offers under this name."""
+    from importlib import metadata
+
     for point in metadata.entry_points(group=group, name=name):
         return point.load()
     raise ConfigError(f"no installed distribution offers {name!r} in {group!r}")

@@ -11,7 +11,6 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
-from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.util import spec_from_file_location
 from types import ModuleType
@@ -67,7 +66,7 @@ def is_gunicorn(name: str) -> bool:
     return name.partition(".")[0] == PACKAGE
 
 
-class Finder(MetaPathFinder):
+class Finder:
     """Finds ours under Gunicorn's names."""
 
     def find_spec(
@@ -82,10 +81,10 @@ class Finder(MetaPathFinder):
             # Nobody else may look: further finders would find our own files under this name.
             message = f"No module named {fullname!r} (oxicorn stands in for Gunicorn here)"
             raise ModuleNotFoundError(message, name=fullname)
-        return ModuleSpec(fullname, Alias(MODULES[fullname]))
+        return ModuleSpec(fullname, Alias(MODULES[fullname]))  # type: ignore[arg-type]
 
 
-class Alias(Loader):
+class Alias:
     """Loads another module instead."""
 
     def __init__(self, target: str) -> None:

@@ -8,12 +8,10 @@ import random
 import signal
 import sys
 import time
-from http import HTTPStatus
 from types import FrameType
 from typing import Any, ClassVar
 
 from oxicorn import _oxicorn
-from oxicorn.compat import util
 from oxicorn.http.errors import ParseException
 
 
@@ -173,6 +171,11 @@ class Worker:
 
         For custom workers that speak HTTP themselves.
         """
+        # Few worker classes come here, and every worker would pay for the imports.
+        import http.client
+
+        from oxicorn.compat import util
+
         address = addr[0] if isinstance(addr, tuple) and addr else addr or ""
         if isinstance(exc, ParseException):
             status = getattr(exc, "code", 400)
@@ -181,7 +184,7 @@ class Worker:
             status = 500
             uri = getattr(req, "uri", None)
             self.log.error("Error handling request %s", uri or "(no URI read)", exc_info=exc)
-        reason = HTTPStatus(status).phrase
+        reason = http.client.responses.get(status, "")
         try:
             util.write_error(client, status, reason, str(exc) if status < 500 else "")
         except OSError:
