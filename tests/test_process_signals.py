@@ -182,7 +182,8 @@ def test_term_right_after_the_fork_always_ends_a_worker_in_good_order(start):
     assert "exited with code" not in master.log
     assert "Traceback" not in master.log
     master.send("TERM")
-    assert master.exit_status() == 0
+    # The hundred that replaced them are still booting, and on a busy machine that takes its time.
+    assert master.process.wait(60) == 0
 
 
 def test_term_during_the_boot_of_workers(start):
