@@ -17,21 +17,24 @@ const PLAIN: [bool; 256] = {
     table
 };
 
+/// The part of `value` that may stand in quotes as it is, and the rest.
+#[inline]
+pub fn split_plain(value: &[u8]) -> (&[u8], &[u8]) {
+    let unsafe_byte = value.iter().position(|byte| !PLAIN[usize::from(*byte)]);
+    value.split_at(unsafe_byte.unwrap_or(value.len()))
+}
+
 /// Adds `value`, with `\"` and `\\` for the two that would end it, and `\xNN` for every byte that is
 /// not printable ASCII.
 #[inline]
 pub fn push_escaped(line: &mut Vec<u8>, value: &[u8]) {
-    let mut rest = value;
-    while let Some(at) = rest.iter().position(|byte| !PLAIN[usize::from(*byte)]) {
-        let (plain, unsafe_part) = rest.split_at(at);
-        line.extend_from_slice(plain);
-        let Some((byte, behind)) = unsafe_part.split_first() else {
-            return;
-        };
+    let (mut plain, mut rest) = split_plain(value);
+    line.extend_from_slice(plain);
+    while let Some((byte, behind)) = rest.split_first() {
         push_byte(line, *byte);
-        rest = behind;
+        (plain, rest) = split_plain(behind);
+        line.extend_from_slice(plain);
     }
-    line.extend_from_slice(rest);
 }
 
 #[cold]

@@ -3,6 +3,7 @@
 
 use std::io::Write;
 
+use super::escape::split_plain;
 use super::line::{path, push_address, push_number, with_user};
 use super::record::Record;
 use super::stamp::Stamp;
@@ -70,7 +71,9 @@ pub(super) fn render(
 
 /// `name` is ours and needs no escapes.
 fn push_key(line: &mut Vec<u8>, name: &str) {
-    let _ = write!(line, ",\"{name}\":");
+    line.extend_from_slice(b",\"");
+    line.extend_from_slice(name.as_bytes());
+    line.extend_from_slice(b"\":");
 }
 
 fn push_millis(line: &mut Vec<u8>, name: &str, micros: u64) {
@@ -85,7 +88,9 @@ fn push_text(line: &mut Vec<u8>, name: &str, value: &[u8]) {
     }
     push_key(line, name);
     line.push(b'"');
-    for chunk in value.utf8_chunks() {
+    let (plain, rest) = split_plain(value);
+    line.extend_from_slice(plain);
+    for chunk in rest.utf8_chunks() {
         for character in chunk.valid().chars() {
             push_character(line, character);
         }
