@@ -1,6 +1,7 @@
 """The command line: help, version, mistakes, and which application it names."""
 
 import subprocess
+import sys
 
 import pytest
 
@@ -90,6 +91,21 @@ def test_completions_are_printed_for_each_shell(folder, shell):
     assert finished.returncode == 0
     assert "forwarded-allow-ips" in finished.stdout
     assert run(folder, "--completions", "tcsh").returncode == 2
+
+
+#: What takes long to import, and no start needs.
+HEAVY = {"argparse", "asyncio", "ctypes", "email", "importlib.metadata", "ssl", "urllib.request"}
+
+
+@pytest.mark.beyond_gunicorn
+def test_a_start_imports_nothing_heavy(folder):
+    command = [sys.executable, "-X", "importtime", "-m", "oxicorn", "--check-config", "shop:app"]
+    finished = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=30)
+    assert finished.returncode == 0
+    # "import time:  self [us] | cumulative | name"
+    imported = {line.rpartition("|")[2].strip() for line in finished.stderr.splitlines()}
+    assert "oxicorn.app" in imported
+    assert not imported & HEAVY
 
 
 @pytest.mark.beyond_gunicorn

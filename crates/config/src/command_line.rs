@@ -259,7 +259,7 @@ mod tests {
 
     #[test]
     fn long_flags_may_be_abbreviated() {
-        assert_eq!(options("--log-fi x"), [("errorlog", Value::Str("x".into()))]);
+        assert_eq!(options("--log-f x"), [("errorlog", Value::Str("x".into()))]);
         assert_eq!(
             options("--max-requests 3"),
             [("max_requests", Value::Int(3))]
