@@ -315,6 +315,17 @@ def test_logger_classes(serve, log, name):
     }
 
 
+@pytest.mark.parametrize("threads", [1, 4])
+def test_no_line_is_lost_at_the_end(serve, log, threads):
+    server = serve(APP, "--access-logfile", log, "--threads", threads)
+    with server.connect() as connection:
+        for _ in range(20):
+            connection.get("/")
+        server.process.send_signal(signal.SIGTERM)
+        server.process.wait(10)
+    assert log.read_bytes().count(b"\n") == 20
+
+
 @pytest.mark.beyond_gunicorn
 def test_requests_that_never_end_have_a_line(serve, log):
     server = serve(APP, "--access-logfile", log, "--graceful-timeout", 1)

@@ -368,6 +368,13 @@ impl<'py> Access<'py> {
     }
 }
 
+impl Drop for Access<'_> {
+    /// The logger keeps the writer for longer, maybe beyond the end of the interpreter.
+    fn drop(&mut self) {
+        lock(&self.shared.writer).flush();
+    }
+}
+
 /// Why a response is not the application's, or not whole.
 #[derive(Clone, Copy)]
 pub struct Fault {
