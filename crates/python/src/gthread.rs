@@ -13,8 +13,8 @@ use oxicorn_worker::{Application, Body, Called, Exchange, Peer, Place, Request};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::wsgi::{Access, Client, Common, Journal, Listener, Wsgi};
 use crate::worker::{Loop, Parts, duplicate};
+use crate::wsgi::{Access, Client, Common, Journal, Listener, Wsgi};
 
 /// Serves as the sync worker does, but runs requests in `worker.cfg.threads` threads.
 ///
@@ -24,7 +24,14 @@ use crate::worker::{Loop, Parts, duplicate};
 #[pyfunction]
 pub fn run_gthread(worker: &Bound<'_, PyAny>) -> PyResult<()> {
     let py = worker.py();
-    let Parts { config, mut options, sockets, listeners, wakeup, common } = Parts::of(worker, true)?;
+    let Parts {
+        config,
+        mut options,
+        sockets,
+        listeners,
+        wakeup,
+        common,
+    } = Parts::of(worker, true)?;
     options.connections = options.connections.min(config.worker_connections.max(1));
     let pool = Arc::new(Pool {
         worker: worker.clone().unbind(),
@@ -39,7 +46,11 @@ pub fn run_gthread(worker: &Bound<'_, PyAny>) -> PyResult<()> {
     });
     start_threads(py, &pool, config.threads.max(1))?;
     let access = Access::new(py, &pool.common.access);
-    let mut front = Front { pool: Arc::clone(&pool), journal: Journal::of(worker)?, access };
+    let mut front = Front {
+        pool: Arc::clone(&pool),
+        journal: Journal::of(worker)?,
+        access,
+    };
     let served = Loop::new(worker, options, sockets, wakeup)?.run(&mut front, |engine, front| {
         for (place, exchange) in front.pool.take_done() {
             engine.give_back(place, exchange, front);
@@ -54,12 +65,19 @@ pub fn run_gthread(worker: &Bound<'_, PyAny>) -> PyResult<()> {
 fn start_threads(py: Python<'_>, pool: &Arc<Pool>, threads: usize) -> PyResult<()> {
     let thread_class = py.import("threading")?.getattr("Thread")?;
     for number in 0..threads {
-        let runner = Bound::new(py, PoolThread { pool: Arc::clone(pool) })?;
+        let runner = Bound::new(
+            py,
+            PoolThread {
+                pool: Arc::clone(pool),
+            },
+        )?;
         let keywords = PyDict::new(py);
         keywords.set_item("target", runner)?;
         keywords.set_item("name", format!("oxicorn-{number}"))?;
         keywords.set_item("daemon", true)?;
-        thread_class.call((), Some(&keywords))?.call_method0("start")?;
+        thread_class
+            .call((), Some(&keywords))?
+            .call_method0("start")?;
     }
     Ok(())
 }
@@ -114,7 +132,10 @@ impl Pool {
             if self.is_closed.load(Ordering::Acquire) {
                 return None;
             }
-            waiting = self.arrived.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+            waiting = self
+                .arrived
+                .wait(waiting)
+                .unwrap_or_else(PoisonError::into_inner);
         }
     }
 
@@ -162,14 +183,31 @@ impl PoolThread {
 
 impl Job {
     fn run(self, wsgi: &mut Wsgi<'_>) -> Option<Exchange<Client>> {
-        let Job { head, bytes, body, listener, number, exchange } = self;
+        let Job {
+            head,
+            bytes,
+            body,
+            listener,
+            number,
+            exchange,
+        } = self;
         let body = match &body {
             JobBody::Memory(bytes) => Body::Memory(bytes),
-            JobBody::File { file, length } => {
-                Body::File { file: file.try_clone().ok()?, length: *length }
-            }
+            JobBody::File { file, length } => Body::File {
+                file: file.try_clone().ok()?,
+                length: *length,
+            },
         };
-        wsgi.run(Request { head: &head, bytes: &bytes, body, listener, number }, exchange)
+        wsgi.run(
+            Request {
+                head: &head,
+                bytes: &bytes,
+                body,
+                listener,
+                number,
+            },
+            exchange,
+        )
     }
 }
 
@@ -186,13 +224,26 @@ impl Application for Front<'_> {
     const INLINE: bool = false;
 
     fn call(&mut self, request: Request<'_>, exchange: Exchange<Client>) -> Called<Client> {
-        let Request { head, bytes, body, listener, number } = request;
+        let Request {
+            head,
+            bytes,
+            body,
+            listener,
+            number,
+        } = request;
         let body = match body {
             Body::Memory(bytes) => JobBody::Memory(bytes.to_vec()),
             Body::File { file, length } => JobBody::File { file, length },
         };
         let (head, bytes) = (head.clone(), bytes.to_vec());
-        self.pool.submit(Job { head, bytes, body, listener, number, exchange });
+        self.pool.submit(Job {
+            head,
+            bytes,
+            body,
+            listener,
+            number,
+            exchange,
+        });
         Called::Taken
     }
 

@@ -12,7 +12,10 @@ use rustix::process::{Resource, getrlimit};
 const SPARE_DESCRIPTORS: u64 = 64;
 
 /// The engine's options. `max_requests` includes the worker's jitter.
-pub fn worker(config: &Config, max_requests: Option<u64>) -> Result<oxicorn_worker::Options, BadNetwork> {
+pub fn worker(
+    config: &Config,
+    max_requests: Option<u64>,
+) -> Result<oxicorn_worker::Options, BadNetwork> {
     Ok(oxicorn_worker::Options {
         http: http(config),
         keepalive: Duration::from_secs(config.keepalive),

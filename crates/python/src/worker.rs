@@ -36,10 +36,18 @@ const IDLE: Duration = Duration::from_secs(1);
 /// worker nothing to do.
 #[pyfunction]
 pub fn run_sync(worker: &Bound<'_, PyAny>) -> PyResult<()> {
-    let Parts { config, options, sockets, listeners, wakeup, common } = Parts::of(worker, false)?;
+    let Parts {
+        config,
+        options,
+        sockets,
+        listeners,
+        wakeup,
+        common,
+    } = Parts::of(worker, false)?;
     let mut application = Wsgi::new(worker, &common, &listeners, config.sendfile)?;
-    Loop::new(worker, options, sockets, wakeup)?
-        .run(&mut application, |_, application| application.exit_was_raised())
+    Loop::new(worker, options, sockets, wakeup)?.run(&mut application, |_, application| {
+        application.exit_was_raised()
+    })
 }
 
 /// What a worker's loop is made from.
@@ -69,15 +77,27 @@ impl Parts {
             .map_err(|error| PyValueError::new_err(error.to_string()))?;
         let (sockets, listeners) = listeners(worker)?;
         let wakeup = duplicate(&worker.getattr("PIPE")?.get_item(0)?)?;
-        let errors = py.import("oxicorn.wsgi")?.getattr("errors_for")?.call1((worker.getattr("log")?,))?;
+        let errors = py
+            .import("oxicorn.wsgi")?
+            .getattr("errors_for")?
+            .call1((worker.getattr("log")?,))?;
         let common = Common {
             multithread,
             multiprocess: config.workers > 1,
             errors: errors.unbind(),
             access: AccessLog::of(worker)?,
-            script_name: std::env::var_os("SCRIPT_NAME").unwrap_or_default().into_encoded_bytes(),
+            script_name: std::env::var_os("SCRIPT_NAME")
+                .unwrap_or_default()
+                .into_encoded_bytes(),
         };
-        Ok(Parts { config, options, sockets, listeners, wakeup, common })
+        Ok(Parts {
+            config,
+            options,
+            sockets,
+            listeners,
+            wakeup,
+            common,
+        })
     }
 }
 
@@ -99,8 +119,17 @@ impl<'py, A: Application> Loop<'py, A> {
         wakeup: OwnedFd,
     ) -> PyResult<Loop<'py, A>> {
         let engine = Engine::new(options, sockets, wakeup.as_fd(), process::slot_of(worker)?)?;
-        let parent = Parent { pid: worker.getattr("ppid")?.extract()?, next_check: engine.now() };
-        Ok(Loop { py: worker.py(), worker: worker.clone(), engine, wakeup, parent })
+        let parent = Parent {
+            pid: worker.getattr("ppid")?.extract()?,
+            next_check: engine.now(),
+        };
+        Ok(Loop {
+            py: worker.py(),
+            worker: worker.clone(),
+            engine,
+            wakeup,
+            parent,
+        })
     }
 
     /// Runs until the worker has left. `after_turn` says whether it shall do so at once.
@@ -129,7 +158,11 @@ impl<'py, A: Application> Loop<'py, A> {
                 self.py.check_signals()?;
             }
             let leaves_at_once = after_turn(&mut self.engine, application);
-            if !self.worker.getattr(pyo3::intern!(self.py, "alive"))?.is_truthy()? {
+            if !self
+                .worker
+                .getattr(pyo3::intern!(self.py, "alive"))?
+                .is_truthy()?
+            {
                 if leaves_at_once {
                     break;
                 }
@@ -137,7 +170,9 @@ impl<'py, A: Application> Loop<'py, A> {
             }
             if self.parent.is_gone(self.engine.now()) {
                 let message = format!("Parent changed, shutting down: {}", self.worker.str()?);
-                self.worker.getattr("log")?.call_method1("info", (message,))?;
+                self.worker
+                    .getattr("log")?
+                    .call_method1("info", (message,))?;
                 break;
             }
         }
@@ -176,20 +211,28 @@ fn listeners(worker: &Bound<'_, PyAny>) -> PyResult<(Vec<OwnedFd>, Vec<Listener>
 
 fn listener_name(name: &Bound<'_, PyAny>) -> PyResult<Listener> {
     if let Ok(address) = name.cast::<PyTuple>() {
-        let (name, port) = (address.get_item(0)?.extract()?, address.get_item(1)?.extract()?);
+        let (name, port) = (
+            address.get_item(0)?.extract()?,
+            address.get_item(1)?.extract()?,
+        );
         return Ok(Listener::Ip { name, port });
     }
     let path = match name.extract::<Vec<u8>>() {
         Ok(abstract_name) => abstract_name,
-        Err(_) => name.extract::<PathBuf>()?.into_os_string().into_encoded_bytes(),
+        Err(_) => name
+            .extract::<PathBuf>()?
+            .into_os_string()
+            .into_encoded_bytes(),
     };
     Ok(Listener::Unix { path })
 }
 
 /// A descriptor of our own for one of Python's.
 pub fn duplicate(descriptor: &Bound<'_, PyAny>) -> PyResult<OwnedFd> {
-    with_descriptor(descriptor.extract()?, |descriptor| descriptor.try_clone_to_owned().ok())
-        .ok_or_else(|| PyOSError::new_err(format!("descriptor {descriptor} cannot be used")))
+    with_descriptor(descriptor.extract()?, |descriptor| {
+        descriptor.try_clone_to_owned().ok()
+    })
+    .ok_or_else(|| PyOSError::new_err(format!("descriptor {descriptor} cannot be used")))
 }
 
 /// Empties the wake-up pipe: that something came matters, not what.

@@ -8,7 +8,10 @@ pub fn monotonic_ms() -> u64 {
 /// CLOCK_MONOTONIC in microseconds, the unit of systemd's MONOTONIC_USEC.
 #[inline]
 pub fn monotonic_us() -> u64 {
-    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    let mut now = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
     // The C library's and not rustix's: that one looks for the kernel's vDSO itself and crashes where a
     // tool such as valgrind hides it.
     //

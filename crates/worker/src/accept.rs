@@ -22,7 +22,9 @@ impl<A: Application> Engine<A> {
             if is_full && self.longest_idle().is_none() {
                 return self.pause();
             }
-            let Some(from) = self.listeners.get(listener) else { return };
+            let Some(from) = self.listeners.get(listener) else {
+                return;
+            };
             match stream::accept(from.as_fd()) {
                 Ok(Some((socket, address))) => {
                     if is_full {
@@ -45,19 +47,31 @@ impl<A: Application> Engine<A> {
     /// to leave is served.
     pub(crate) fn accept_backlog(&mut self, application: &mut A) {
         for listener in 0..self.listeners.len() {
-            while let Some(Ok(Some((socket, address)))) =
-                self.listeners.get(listener).map(|from| stream::accept(from.as_fd()))
+            while let Some(Ok(Some((socket, address)))) = self
+                .listeners
+                .get(listener)
+                .map(|from| stream::accept(from.as_fd()))
             {
                 self.welcome(socket, address, listener, application);
             }
         }
     }
 
-    fn welcome(&mut self, socket: OwnedFd, address: PeerAddress, listener: usize, application: &mut A) {
+    fn welcome(
+        &mut self,
+        socket: OwnedFd,
+        address: PeerAddress,
+        listener: usize,
+        application: &mut A,
+    ) {
         let mut connection = self.meet(socket, address, listener);
         self.generation = self.generation.wrapping_add(1);
         let generation = self.generation;
-        let key = self.seats.insert(Seat { generation, connection: None, away: None });
+        let key = self.seats.insert(Seat {
+            generation,
+            connection: None,
+            away: None,
+        });
         connection.place = Place { key, generation };
         if let Some(seat) = self.seats.get_mut(key) {
             seat.connection = Some(connection);
@@ -72,7 +86,11 @@ impl<A: Application> Engine<A> {
 
     /// A connection has nothing to say yet.
     pub(crate) fn watch(&mut self, key: usize) {
-        if let Some(connection) = self.seats.get_mut(key).and_then(|seat| seat.connection.take()) {
+        if let Some(connection) = self
+            .seats
+            .get_mut(key)
+            .and_then(|seat| seat.connection.take())
+        {
             self.settle(key, connection, Next::Await(Interest::Readable));
         }
     }
@@ -93,7 +111,14 @@ impl<A: Application> Engine<A> {
         };
         let deadline = self.first_byte_deadline();
         let peer = Peer::new(address, trusted);
-        Box::new(Connection::new(socket, peer, listener, phase, &self.budget, deadline))
+        Box::new(Connection::new(
+            socket,
+            peer,
+            listener,
+            phase,
+            &self.budget,
+            deadline,
+        ))
     }
 
     /// The idle connection that has been so for the longest.
@@ -108,7 +133,9 @@ impl<A: Application> Engine<A> {
 
     /// Ends it; false if there is none.
     fn evict_longest_idle(&mut self) -> bool {
-        self.longest_idle().map(|key| self.seats.remove(key)).is_some()
+        self.longest_idle()
+            .map(|key| self.seats.remove(key))
+            .is_some()
     }
 
     /// Stops to watch the listeners until the next tick: they stay readable, and asking again and

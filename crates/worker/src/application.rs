@@ -22,7 +22,11 @@ pub trait Application {
     ///
     /// Whatever the application does wrong is answered here; the loop only sees how the exchange
     /// ended.
-    fn call(&mut self, request: Request<'_>, exchange: Exchange<Self::Client>) -> Called<Self::Client>;
+    fn call(
+        &mut self,
+        request: Request<'_>,
+        exchange: Exchange<Self::Client>,
+    ) -> Called<Self::Client>;
 
     /// A peer's message was refused; the response is sent by the loop. `received` is the message from
     /// its first byte on, as far as it is at hand.

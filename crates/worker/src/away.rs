@@ -33,7 +33,10 @@ impl<A: Application> Engine<A> {
         exchange: Option<Exchange<A::Client>>,
         application: &mut A,
     ) {
-        let Some(seat) = self.seats.get_mut(place.key).filter(|seat| seat.generation == place.generation)
+        let Some(seat) = self
+            .seats
+            .get_mut(place.key)
+            .filter(|seat| seat.generation == place.generation)
         else {
             return;
         };
@@ -47,7 +50,8 @@ impl<A: Application> Engine<A> {
         self.now = Moment::now();
         self.date.refresh(self.now);
         let micros = self.now.micros_since(away.began);
-        self.slot.end_request(ended.status, micros, away.bytes_in, ended.bytes_sent);
+        self.slot
+            .end_request(ended.status, micros, away.bytes_in, ended.bytes_sent);
         let step = self.go_on(ended, away.behind, application);
         self.conclude(place, step);
     }
@@ -55,7 +59,9 @@ impl<A: Application> Engine<A> {
     /// The client sends, or is gone, while its request is away: both have to wait, and a poller that
     /// reports it again and again would only burn time.
     pub(crate) fn mute(&mut self, place: Place) {
-        let Some(seat) = self.seats.get_mut(place.key) else { return };
+        let Some(seat) = self.seats.get_mut(place.key) else {
+            return;
+        };
         let Some(away) = &mut seat.away else { return };
         let token = pack(place.key, place.generation);
         away.interest = match away.interest {
@@ -64,15 +70,19 @@ impl<A: Application> Engine<A> {
                 .modify(&away.socket, token, Interest::Nothing)
                 .map_or(away.interest, |()| Some(Interest::Nothing)),
             // The poller reports errors even so.
-            Some(Interest::Nothing) => {
-                self.poller.remove(&away.socket).map_or(away.interest, |()| None)
-            }
+            Some(Interest::Nothing) => self
+                .poller
+                .remove(&away.socket)
+                .map_or(away.interest, |()| None),
             None => None,
         };
     }
 
     /// Requests that run elsewhere now.
     pub fn requests_away(&self) -> usize {
-        self.seats.iter().filter(|(_, seat)| seat.away.is_some()).count()
+        self.seats
+            .iter()
+            .filter(|(_, seat)| seat.away.is_some())
+            .count()
     }
 }

@@ -116,12 +116,21 @@ impl<A: Application> Engine<A> {
             // Its bytes have to wait for the next turn.
             return self.watch(key);
         }
-        let Some(seat) = self.seats.get(key) else { return };
-        let Some(connection) = &seat.connection else { return };
-        let place = Place { key, generation: seat.generation };
+        let Some(seat) = self.seats.get(key) else {
+            return;
+        };
+        let Some(connection) = &seat.connection else {
+            return;
+        };
+        let place = Place {
+            key,
+            generation: seat.generation,
+        };
         let batch = &mut self.batch;
         let end = batch.used.saturating_add(SLICE).min(batch.inbound.len());
-        let Some(room) = batch.inbound.get_mut(batch.used..end) else { return };
+        let Some(room) = batch.inbound.get_mut(batch.used..end) else {
+            return;
+        };
         let bytes = match stream::receive(&connection.socket, room) {
             Progress::Bytes(length) => {
                 let start = batch.used;
@@ -186,9 +195,14 @@ impl<A: Application> Engine<A> {
     }
 
     fn send_one(&mut self, place: Place, next: Next, outbound: &[u8]) {
-        let Some(mut connection) = self.take(place) else { return };
+        let Some(mut connection) = self.take(place) else {
+            return;
+        };
         let key = place.key;
-        let response = connection.waiting.take().and_then(|waiting| outbound.get(waiting));
+        let response = connection
+            .waiting
+            .take()
+            .and_then(|waiting| outbound.get(waiting));
         let Some(response) = response else {
             // The buffer went down with another connection.
             return self.settle(key, connection, Next::Close);
@@ -205,10 +219,18 @@ impl<A: Application> Engine<A> {
         if connection.output.push(rest).is_err() {
             return self.settle(key, connection, Next::Close);
         }
-        let then = if next == Next::Close { Then::Close } else { Then::NextRequest };
+        let then = if next == Next::Close {
+            Then::Close
+        } else {
+            Then::NextRequest
+        };
         connection.phase = Phase::Sending(then);
         connection.deadline = self.busy_deadline(deadlines::SENDING);
-        self.settle(key, connection, Next::Await(oxicorn_sys::epoll::Interest::Writable));
+        self.settle(
+            key,
+            connection,
+            Next::Await(oxicorn_sys::epoll::Interest::Writable),
+        );
     }
 }
 

@@ -56,7 +56,10 @@ pub struct DateLine {
 impl DateLine {
     /// The line for the present second.
     pub fn new(now: Moment) -> DateLine {
-        let mut line = DateLine { text: *b"Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n", stale_at: now };
+        let mut line = DateLine {
+            text: *b"Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n",
+            stale_at: now,
+        };
         line.refresh(now);
         line
     }
@@ -70,7 +73,9 @@ impl DateLine {
     }
 
     fn render(&mut self, now: Moment, wall: SystemTime) {
-        let since_epoch = wall.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let since_epoch = wall
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
         let left = 1_000_000 - u64::from(since_epoch.subsec_micros());
         self.stale_at = now.after(Duration::from_micros(left));
         let line = format!("Date: {}\r\n", httpdate::fmt_http_date(wall));

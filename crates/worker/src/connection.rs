@@ -35,8 +35,15 @@ impl Peer {
             PeerAddress::Ip(address) => Some(address),
             PeerAddress::Local => None,
         };
-        let text = address.map(|address| address.ip().to_canonical().to_string()).unwrap_or_default();
-        Peer { address, text, trusted, proxy: None }
+        let text = address
+            .map(|address| address.ip().to_canonical().to_string())
+            .unwrap_or_default();
+        Peer {
+            address,
+            text,
+            trusted,
+            proxy: None,
+        }
     }
 }
 

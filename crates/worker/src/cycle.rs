@@ -55,7 +55,9 @@ impl<A: Application> Engine<A> {
             return self.advance_input(connection, application);
         }
         let (mut connection, next, left) = self.advance(connection, data, application)?;
-        let left = data.get(data.len().saturating_sub(left)..).unwrap_or_default();
+        let left = data
+            .get(data.len().saturating_sub(left)..)
+            .unwrap_or_default();
         connection.input.extend_from_slice(left);
         Ok((connection, next))
     }
@@ -105,7 +107,11 @@ impl<A: Application> Engine<A> {
 
     /// What follows a request that is away waits in its seat.
     fn keep_behind(&mut self, place: Place, rest: &[u8]) {
-        if let Some(away) = self.seats.get_mut(place.key).and_then(|seat| seat.away.as_mut()) {
+        if let Some(away) = self
+            .seats
+            .get_mut(place.key)
+            .and_then(|seat| seat.away.as_mut())
+        {
             away.behind.extend_from_slice(rest);
         }
     }
@@ -143,7 +149,9 @@ impl<A: Application> Engine<A> {
         if let Some(partial) = connection.partial_head.take() {
             head = *partial;
         }
-        let parsed = connection.parser.parse(rest, &self.options.http, trusted, &mut head);
+        let parsed = connection
+            .parser
+            .parse(rest, &self.options.http, trusted, &mut head);
         match parsed {
             Ok(Some(length)) => {
                 let (bytes, behind) = rest.split_at_checked(length).unwrap_or((rest, &[]));
@@ -183,21 +191,30 @@ impl<A: Application> Engine<A> {
         }
         let whole = match head.body {
             BodyLength::None => Some(0),
-            BodyLength::Known(length) => {
-                usize::try_from(length).ok().filter(|length| *length <= rest.len())
-            }
+            BodyLength::Known(length) => usize::try_from(length)
+                .ok()
+                .filter(|length| *length <= rest.len()),
             BodyLength::Chunked => None,
         };
         if let Some((body, behind)) = whole.and_then(|length| rest.split_at_checked(length)) {
             *rest = behind;
-            let message = Message { head: &head, bytes, has_more_behind: !rest.is_empty() };
+            let message = Message {
+                head: &head,
+                bytes,
+                has_more_behind: !rest.is_empty(),
+            };
             let called = self.call(connection, message, Body::Memory(body), application);
             self.head = head;
             return called;
         }
         let decoder = BodyDecoder::new(head.body, &self.options.http);
         let upload = Upload::new(Arc::clone(&self.budget));
-        let incoming = Incoming { head, bytes: bytes.to_vec(), decoder, upload };
+        let incoming = Incoming {
+            head,
+            bytes: bytes.to_vec(),
+            decoder,
+            upload,
+        };
         connection.phase = Phase::Body(Box::new(incoming));
         Ok((connection, Flow::On))
     }
@@ -235,15 +252,27 @@ impl<A: Application> Engine<A> {
         let Phase::Body(incoming) = std::mem::replace(&mut connection.phase, Phase::Head) else {
             return Ok((connection, Flow::On));
         };
-        let Incoming { head, bytes, upload, .. } = *incoming;
-        let message = Message { head: &head, bytes: &bytes, has_more_behind };
+        let Incoming {
+            head,
+            bytes,
+            upload,
+            ..
+        } = *incoming;
+        let message = Message {
+            head: &head,
+            bytes: &bytes,
+            has_more_behind,
+        };
         match upload.finish() {
             Ok(Received::Memory(body)) => {
                 self.call(connection, message, Body::Memory(&body), application)
             }
-            Ok(Received::File { file, length }) => {
-                self.call(connection, message, Body::File { file, length }, application)
-            }
+            Ok(Received::File { file, length }) => self.call(
+                connection,
+                message,
+                Body::File { file, length },
+                application,
+            ),
             Err(error) => self.unstored(connection, &error, application),
         }
     }
@@ -255,7 +284,11 @@ impl<A: Application> Engine<A> {
         body: Body<'_>,
         application: &mut A,
     ) -> Result<(Conn<A>, Flow), Absent> {
-        let Message { head, bytes, has_more_behind } = message;
+        let Message {
+            head,
+            bytes,
+            has_more_behind,
+        } = message;
         self.requests = self.requests.saturating_add(1);
         connection.requests = connection.requests.saturating_add(1);
         if Some(self.requests) == self.options.max_requests {
@@ -270,7 +303,8 @@ impl<A: Application> Engine<A> {
         let bytes_in = (bytes.len() as u64).saturating_add(body.length());
         let began = self.now;
         let peer = connection.peer.text.as_bytes();
-        self.slot.begin_request(head.method(bytes), head.target(bytes), peer, began.millis());
+        self.slot
+            .begin_request(head.method(bytes), head.target(bytes), peer, began.millis());
         let listener = connection.listener;
         let number = connection.requests;
         // What follows on the connection would overtake a response that waits.
@@ -283,9 +317,19 @@ impl<A: Application> Engine<A> {
             interest: connection.interest,
         });
         let place = connection.place;
-        let buffer = if A::INLINE { self.lend_outbound() } else { Vec::new() };
+        let buffer = if A::INLINE {
+            self.lend_outbound()
+        } else {
+            Vec::new()
+        };
         let exchange = Exchange::new(connection, buffer, self.date, facts, may_wait && A::INLINE);
-        let request = Request { head, bytes, body, listener, number };
+        let request = Request {
+            head,
+            bytes,
+            body,
+            listener,
+            number,
+        };
         let ended = match application.call(request, exchange) {
             Called::Answered(exchange) => exchange.into_ended(),
             Called::Taken => {
@@ -300,7 +344,8 @@ impl<A: Application> Engine<A> {
         self.date.refresh(self.now);
         let micros = self.now.micros_since(began);
         self.batch.observe(micros);
-        self.slot.end_request(ended.status, micros, bytes_in, ended.bytes_sent);
+        self.slot
+            .end_request(ended.status, micros, bytes_in, ended.bytes_sent);
         self.slot.beat(self.now.millis());
         self.after_call(ended, has_more_behind, application)
     }
@@ -311,12 +356,22 @@ impl<A: Application> Engine<A> {
         has_more_behind: bool,
         application: &mut A,
     ) -> Result<(Conn<A>, Flow), Absent> {
-        let Ended { connection, buffer, outcome, failure, .. } = ended;
+        let Ended {
+            connection,
+            buffer,
+            outcome,
+            failure,
+            ..
+        } = ended;
         if A::INLINE {
             self.return_outbound(buffer);
         }
         if let Some(error) = failure {
-            application.trouble(&connection.peer, "cannot keep a response for a slow client", &error);
+            application.trouble(
+                &connection.peer,
+                "cannot keep a response for a slow client",
+                &error,
+            );
         }
         let then = match outcome {
             Outcome::Cut => return Ok((connection, Flow::Stop(Next::Close))),
@@ -356,7 +411,11 @@ impl<A: Application> Engine<A> {
         }
     }
 
-    fn send_slowly(&mut self, mut connection: Conn<A>, then: Then) -> Result<(Conn<A>, Flow), Absent> {
+    fn send_slowly(
+        &mut self,
+        mut connection: Conn<A>,
+        then: Then,
+    ) -> Result<(Conn<A>, Flow), Absent> {
         connection.phase = Phase::Sending(then);
         connection.deadline = self.busy_deadline(deadlines::SENDING);
         Ok((connection, Flow::Stop(Next::Await(Interest::Writable))))
@@ -370,9 +429,7 @@ impl<A: Application> Engine<A> {
                 connection.deadline = self.idle_deadline();
                 Ok((connection, Flow::On))
             }
-            Then::Close => {
-                Ok((connection, Flow::Stop(Next::Close)))
-            }
+            Then::Close => Ok((connection, Flow::Stop(Next::Close))),
             Then::Linger => {
                 stream::finish_sending(&connection.socket);
                 connection.phase = Phase::Lingering;
@@ -487,9 +544,16 @@ enum Failed {
 }
 
 /// Decodes `rest` into the upload as far as the body reaches.
-fn take_in(incoming: &mut Incoming, rest: &mut &[u8], options: &oxicorn_http::Options) -> Result<Taken, Failed> {
+fn take_in(
+    incoming: &mut Incoming,
+    rest: &mut &[u8],
+    options: &oxicorn_http::Options,
+) -> Result<Taken, Failed> {
     loop {
-        let (consumed, decoded) = incoming.decoder.decode(rest, options).map_err(Failed::Refused)?;
+        let (consumed, decoded) = incoming
+            .decoder
+            .decode(rest, options)
+            .map_err(Failed::Refused)?;
         match decoded {
             Decoded::Data(data) => incoming.upload.push(data).map_err(Failed::Storage)?,
             Decoded::NeedMore => {

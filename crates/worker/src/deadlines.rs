@@ -50,7 +50,10 @@ impl<A: Application> Engine<A> {
         let deadline = self.now.after(patience);
         match self.stage {
             Stage::Serving => deadline,
-            Stage::Draining { silent_until, until } => deadline.min(bound(silent_until, until)),
+            Stage::Draining {
+                silent_until,
+                until,
+            } => deadline.min(bound(silent_until, until)),
         }
     }
 
@@ -63,7 +66,8 @@ impl<A: Application> Engine<A> {
         // Dropping a connection closes it. One whose response is under way is cut off: the
         // client has not read anything for long.
         self.seats.retain(|_, seat| {
-            let Some(connection) = seat.connection.as_ref().filter(|one| one.deadline <= now) else {
+            let Some(connection) = seat.connection.as_ref().filter(|one| one.deadline <= now)
+            else {
                 return true;
             };
             if let Some(received) = connection.unfinished() {
@@ -81,7 +85,13 @@ impl<A: Application> Engine<A> {
 
     /// Shortens every connection's deadline to what a draining worker grants.
     pub(crate) fn tighten_deadlines(&mut self) {
-        let Stage::Draining { silent_until, until } = self.stage else { return };
+        let Stage::Draining {
+            silent_until,
+            until,
+        } = self.stage
+        else {
+            return;
+        };
         for (_, seat) in &mut self.seats {
             if let Some(connection) = &mut seat.connection {
                 let idle = connection.is_idle() || matches!(connection.phase, Phase::Lingering);

@@ -22,7 +22,10 @@ impl<A: Application> Engine<A> {
         // A little less than the arbiter grants: the worker ends by itself and is not killed.
         let until = self.now.after(self.options.graceful_timeout.mul_f32(0.95));
         let silent_until = self.now.after(SILENCE).min(until);
-        self.stage = Stage::Draining { silent_until, until };
+        self.stage = Stage::Draining {
+            silent_until,
+            until,
+        };
         self.accept_backlog(application);
         for listener in self.listeners.drain(..) {
             // Explicitly, since siblings and the arbiter keep the description alive; one that

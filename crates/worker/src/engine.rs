@@ -18,9 +18,9 @@ use oxicorn_sys::stream;
 use slab::Slab;
 
 use crate::application::Application;
+use crate::away::Away;
 use crate::batch::Batch;
 use crate::clock::{DateLine, Moment};
-use crate::away::Away;
 use crate::connection::{Connection, Phase, Place};
 use crate::cycle::{Absent, Step};
 use crate::deadlines;
@@ -86,7 +86,10 @@ pub(crate) enum Stage {
     Serving,
     /// No new connections; those that are idle may still send until `silent_until`, all others
     /// have until `until`.
-    Draining { silent_until: Moment, until: Moment },
+    Draining {
+        silent_until: Moment,
+        until: Moment,
+    },
 }
 
 /// Why a connection takes a step.
@@ -164,7 +167,9 @@ impl<A: Application> Engine<A> {
     ///
     /// When epoll itself fails, which leaves the worker nothing to do.
     pub fn poll(&mut self, at_most: Duration) -> io::Result<usize> {
-        let until = self.application_due.map_or(self.next_tick, |due| due.min(self.next_tick));
+        let until = self
+            .application_due
+            .map_or(self.next_tick, |due| due.min(self.next_tick));
         let wait = at_most.min(self.now.until(until));
         self.poller.wait(wait)
     }
@@ -193,14 +198,20 @@ impl<A: Application> Engine<A> {
         if event.token == WAKEUP {
             self.woken = true;
         } else if token & LISTENER != 0 {
-            self.accept(usize::try_from(token & !LISTENER).unwrap_or(usize::MAX), application);
+            self.accept(
+                usize::try_from(token & !LISTENER).unwrap_or(usize::MAX),
+                application,
+            );
         } else {
             self.wake(unpack(token), application);
         }
     }
 
     fn wake(&mut self, place: Place, application: &mut A) {
-        let Some(seat) = self.seats.get(place.key).filter(|seat| seat.generation == place.generation)
+        let Some(seat) = self
+            .seats
+            .get(place.key)
+            .filter(|seat| seat.generation == place.generation)
         else {
             return;
         };
@@ -216,12 +227,18 @@ impl<A: Application> Engine<A> {
     /// Takes a connection out of its seat, if it is still the same.
     pub(crate) fn take(&mut self, place: Place) -> Option<Box<Connection<A::Client>>> {
         let seat = self.seats.get_mut(place.key)?;
-        if seat.generation == place.generation { seat.connection.take() } else { None }
+        if seat.generation == place.generation {
+            seat.connection.take()
+        } else {
+            None
+        }
     }
 
     /// Lets a connection go as far as it can with what has come.
     pub(crate) fn step(&mut self, place: Place, arrived: Arrived<'_>, application: &mut A) {
-        let Some(connection) = self.take(place) else { return };
+        let Some(connection) = self.take(place) else {
+            return;
+        };
         // What a peer or an application sends must not end the worker; should a step of ours
         // panic in spite of all care, this connection is lost and no other.
         let stepped = catch_unwind(AssertUnwindSafe(|| match arrived {
@@ -248,12 +265,19 @@ impl<A: Application> Engine<A> {
     }
 
     /// Puts a connection back to wait, or ends it.
-    pub(crate) fn settle(&mut self, key: usize, mut connection: Box<Connection<A::Client>>, next: Next) {
+    pub(crate) fn settle(
+        &mut self,
+        key: usize,
+        mut connection: Box<Connection<A::Client>>,
+        next: Next,
+    ) {
         let Next::Await(interest) = next else {
             self.seats.try_remove(key);
             return close(&connection);
         };
-        let Some(seat) = self.seats.get_mut(key) else { return };
+        let Some(seat) = self.seats.get_mut(key) else {
+            return;
+        };
         if connection.interest != Some(interest) {
             let token = pack(key, seat.generation);
             let watched = match connection.interest {
@@ -330,7 +354,10 @@ pub(crate) fn pack(key: usize, generation: u32) -> Token {
 }
 
 fn unpack(token: u64) -> Place {
-    Place { key: (token >> 32) as usize, generation: token as u32 }
+    Place {
+        key: (token >> 32) as usize,
+        generation: token as u32,
+    }
 }
 
 #[cfg(test)]
@@ -340,7 +367,13 @@ mod tests {
     #[test]
     fn tokens_carry_seat_and_generation() {
         let Token(token) = pack(77, u32::MAX);
-        assert_eq!(unpack(token), Place { key: 77, generation: u32::MAX });
+        assert_eq!(
+            unpack(token),
+            Place {
+                key: 77,
+                generation: u32::MAX
+            }
+        );
         assert_eq!(token & LISTENER, 0);
     }
 }

@@ -177,7 +177,10 @@ impl<C> Exchange<C> {
             fields,
         );
         self.status = code;
-        self.stage = Stage::Started { body: sent.body, keep_alive: sent.keep_alive };
+        self.stage = Stage::Started {
+            body: sent.body,
+            keep_alive: sent.keep_alive,
+        };
     }
 
     /// Adds to the body. Small pieces leave with the next [`Exchange::flush`].
@@ -190,9 +193,14 @@ impl<C> Exchange<C> {
         self.body_sent = self.body_sent.saturating_add(frame.take as u64);
         self.buffer.reserve(data.len().saturating_add(FRAMING));
         self.buffer.extend_from_slice(frame.prefix());
-        self.buffer.extend_from_slice(data.get(..frame.take).unwrap_or_default());
+        self.buffer
+            .extend_from_slice(data.get(..frame.take).unwrap_or_default());
         self.buffer.extend_from_slice(frame.suffix);
-        if self.own().len() >= FLUSH_AT { self.flush() } else { Ok(()) }
+        if self.own().len() >= FLUSH_AT {
+            self.flush()
+        } else {
+            Ok(())
+        }
     }
 
     /// Adds bytes of the application's to the body; large ones are sent from where they are.
@@ -235,11 +243,20 @@ impl<C> Exchange<C> {
         let of_data = sent.saturating_sub(self.own().len());
         let of_suffix = of_data.saturating_sub(data.len());
         let is_left = of_data < data.len();
-        let unsent = self.buffer.get(self.from.saturating_add(sent)..).unwrap_or_default();
+        let unsent = self
+            .buffer
+            .get(self.from.saturating_add(sent)..)
+            .unwrap_or_default();
         let output = &mut self.connection.output;
         let kept = output
             .push(unsent)
-            .and_then(|()| if is_left { output.push_shared(bytes, of_data) } else { Ok(()) })
+            .and_then(|()| {
+                if is_left {
+                    output.push_shared(bytes, of_data)
+                } else {
+                    Ok(())
+                }
+            })
             .and_then(|()| output.push(suffix.get(of_suffix..).unwrap_or_default()));
         self.buffer.truncate(self.from);
         self.stored(kept)
@@ -253,7 +270,9 @@ impl<C> Exchange<C> {
         let frame = body.frame(usize::try_from(length).unwrap_or(usize::MAX));
         self.buffer.extend_from_slice(frame.prefix());
         self.flush()?;
-        self.connection.output.push_file(file, offset, frame.take as u64);
+        self.connection
+            .output
+            .push_file(file, offset, frame.take as u64);
         self.has_room()?;
         self.buffer.extend_from_slice(frame.suffix);
         Ok(())
@@ -265,8 +284,18 @@ impl<C> Exchange<C> {
     /// that the application still has to say.
     #[inline]
     pub fn flush_block(&mut self) -> Result<(), Gone> {
-        let is_whole = matches!(self.stage, Stage::Started { body: BodyEncoder::Known { left: 0 }, .. });
-        if is_whole && self.can_wait() { Ok(()) } else { self.flush() }
+        let is_whole = matches!(
+            self.stage,
+            Stage::Started {
+                body: BodyEncoder::Known { left: 0 },
+                ..
+            }
+        );
+        if is_whole && self.can_wait() {
+            Ok(())
+        } else {
+            self.flush()
+        }
     }
 
     /// Small, whole, and nothing of it sent.
@@ -295,7 +324,11 @@ impl<C> Exchange<C> {
         self.bytes_sent = self.bytes_sent.saturating_add(sent as u64);
         let unsent = self.from.saturating_add(sent);
         let rest = self.buffer.get(unsent..).unwrap_or_default();
-        let kept = if rest.is_empty() { Ok(()) } else { self.connection.output.push(rest) };
+        let kept = if rest.is_empty() {
+            Ok(())
+        } else {
+            self.connection.output.push(rest)
+        };
         self.buffer.truncate(self.from);
         self.stored(kept)
     }

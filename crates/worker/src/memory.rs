@@ -19,12 +19,17 @@ pub struct Budget {
 impl Budget {
     /// A budget of `bytes`; what does not fit goes to files in `directory`.
     pub fn new(bytes: usize, directory: PathBuf) -> Arc<Budget> {
-        Arc::new(Budget { left: AtomicUsize::new(bytes), directory })
+        Arc::new(Budget {
+            left: AtomicUsize::new(bytes),
+            directory,
+        })
     }
 
     /// Takes `bytes` out of what is left; false, and nothing taken, when there is not enough.
     pub fn take(&self, bytes: usize) -> bool {
-        self.left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(bytes)).is_ok()
+        self.left
+            .fetch_update(Relaxed, Relaxed, |left| left.checked_sub(bytes))
+            .is_ok()
     }
 
     /// Gives back what [`Budget::take`] took.

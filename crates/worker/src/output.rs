@@ -34,18 +34,37 @@ pub struct Output {
 }
 
 enum Segment {
-    Copied { bytes: Vec<u8>, sent: usize },
-    Shared { bytes: Box<dyn SharedBytes>, sent: usize },
+    Copied {
+        bytes: Vec<u8>,
+        sent: usize,
+    },
+    Shared {
+        bytes: Box<dyn SharedBytes>,
+        sent: usize,
+    },
     /// A part of the application's file.
-    File { file: File, offset: u64, left: u64 },
+    File {
+        file: File,
+        offset: u64,
+        left: u64,
+    },
     /// What did not fit into memory; grows at its end.
-    Spool { file: File, offset: u64, left: u64 },
+    Spool {
+        file: File,
+        offset: u64,
+        left: u64,
+    },
 }
 
 impl Output {
     /// Nothing to send.
     pub fn new(budget: Arc<Budget>) -> Output {
-        Output { segments: VecDeque::new(), held: 0, spooled: 0, budget }
+        Output {
+            segments: VecDeque::new(),
+            held: 0,
+            spooled: 0,
+            budget,
+        }
     }
 
     /// Everything was sent.
@@ -75,7 +94,10 @@ impl Output {
         if let Some(Segment::Copied { bytes, .. }) = self.segments.back_mut() {
             bytes.extend_from_slice(data);
         } else {
-            self.segments.push_back(Segment::Copied { bytes: data.to_vec(), sent: 0 });
+            self.segments.push_back(Segment::Copied {
+                bytes: data.to_vec(),
+                sent: 0,
+            });
         }
         Ok(())
     }
@@ -103,7 +125,11 @@ impl Output {
     /// Adds `length` bytes of `file` from `offset` on.
     pub fn push_file(&mut self, file: File, offset: u64, length: u64) {
         if length > 0 {
-            self.segments.push_back(Segment::File { file, offset, left: length });
+            self.segments.push_back(Segment::File {
+                file,
+                offset,
+                left: length,
+            });
         }
     }
 
@@ -115,7 +141,11 @@ impl Output {
         } else {
             let file = self.budget.spool()?;
             file.write_all_at(data, 0)?;
-            self.segments.push_back(Segment::Spool { file, offset: 0, left: length });
+            self.segments.push_back(Segment::Spool {
+                file,
+                offset: 0,
+                left: length,
+            });
         }
         self.spooled = self.spooled.saturating_add(length);
         Ok(())
@@ -236,7 +266,10 @@ mod tests {
         output.push_file(file, 3, 4);
         output.push_shared(Box::new(large.clone()), 1).unwrap();
         output.push_shared(Box::new(large.clone()), 0).unwrap();
-        assert!(output.spooled() > 0, "the third large one is beyond the budget");
+        assert!(
+            output.spooled() > 0,
+            "the third large one is beyond the budget"
+        );
         output.push(b" tail").unwrap();
 
         let mut expected = b"head ".to_vec();
@@ -267,7 +300,11 @@ mod tests {
         for chunk in [b"abcd".as_slice(), b"efgh", b"ij", b"k"] {
             output.push(chunk).unwrap();
         }
-        assert_eq!(output.segments.len(), 2, "a file, and what fitted into memory again");
+        assert_eq!(
+            output.segments.len(),
+            2,
+            "a file, and what fitted into memory again"
+        );
         assert_eq!(drained(output), b"abcdefghijk");
     }
 

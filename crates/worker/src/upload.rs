@@ -36,7 +36,10 @@ pub enum Received {
 impl Upload {
     /// A body of which nothing has come yet.
     pub fn new(budget: Arc<Budget>) -> Upload {
-        Upload { place: Place::Memory(Vec::new()), budget }
+        Upload {
+            place: Place::Memory(Vec::new()),
+            budget,
+        }
     }
 
     /// Adds what came next.
@@ -54,7 +57,10 @@ impl Upload {
             let mut file = self.budget.spool()?;
             file.write_all(held)?;
             let moved = held.len();
-            self.place = Place::File { file, length: moved as u64 };
+            self.place = Place::File {
+                file,
+                length: moved as u64,
+            };
             self.budget.give_back(moved);
         }
         if let Place::File { file, length } = &mut self.place {
@@ -78,7 +84,10 @@ impl Upload {
             }
             Place::File { file, length } => {
                 file.rewind()?;
-                Ok(Received::File { file: file.try_clone()?, length: *length })
+                Ok(Received::File {
+                    file: file.try_clone()?,
+                    length: *length,
+                })
             }
         }
     }
@@ -118,7 +127,10 @@ mod tests {
         let mut upload = Upload::new(budget(100));
         upload.push(b"abc").unwrap();
         upload.push(b"def").unwrap();
-        assert_eq!(contents(upload.finish().unwrap()), (true, b"abcdef".to_vec()));
+        assert_eq!(
+            contents(upload.finish().unwrap()),
+            (true, b"abcdef".to_vec())
+        );
     }
 
     #[test]
@@ -138,7 +150,10 @@ mod tests {
         let mut upload = Upload::new(budget(4));
         upload.push(b"abcd").unwrap();
         upload.push(b"e").unwrap();
-        assert_eq!(contents(upload.finish().unwrap()), (false, b"abcde".to_vec()));
+        assert_eq!(
+            contents(upload.finish().unwrap()),
+            (false, b"abcde".to_vec())
+        );
     }
 
     #[test]

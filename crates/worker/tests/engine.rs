@@ -1,5 +1,8 @@
 //! The engine over real sockets, with an application of a few lines and no Python.
-#![expect(clippy::unwrap_used, reason = "a test that fails by unwrap says enough")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that fails by unwrap says enough"
+)]
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -11,9 +14,7 @@ use oxicorn_http::response::{Fields, status_code};
 use oxicorn_http::trust::Networks;
 use oxicorn_http::{Refused, Settings, proxy};
 use oxicorn_sys::scoreboard::{Scoreboard, Slot};
-use oxicorn_worker::{
-    Application, Body, Called, Engine, Exchange, Options, Peer, Place, Request,
-};
+use oxicorn_worker::{Application, Body, Called, Engine, Exchange, Options, Peer, Place, Request};
 
 /// No condition takes longer than this to come true.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -46,7 +47,9 @@ impl Application for Echo {
         match request.head.path(request.bytes) {
             b"/large" => {
                 answer(&mut exchange, &[]);
-                exchange.write_shared(Box::new(vec![b'x'; 5_000_000])).unwrap();
+                exchange
+                    .write_shared(Box::new(vec![b'x'; 5_000_000]))
+                    .unwrap();
             }
             b"/panic" => panic!("an application layer should not, but the worker lives on"),
             b"/lost" => return Called::Lost,
@@ -71,7 +74,9 @@ impl Application for Echo {
 
 fn answer(exchange: &mut Exchange<u32>, body: &[u8]) {
     let mut fields = Fields::default();
-    fields.push(b"X-Length", body.len().to_string().as_bytes()).unwrap();
+    fields
+        .push(b"X-Length", body.len().to_string().as_bytes())
+        .unwrap();
     exchange.start(b"200 OK", status_code(b"200 OK").unwrap(), &fields);
     exchange.write(body).unwrap();
 }
@@ -119,13 +124,23 @@ impl<A: Application + Default> Server<A> {
         let mut options = options();
         change(&mut options);
         let engine = Engine::new(options, vec![OwnedFd::from(listener)], &far, slot).unwrap();
-        Server { engine, application: A::default(), address, slot, _wakeup: wakeup }
+        Server {
+            engine,
+            application: A::default(),
+            address,
+            slot,
+            _wakeup: wakeup,
+        }
     }
 
     fn connect(&self) -> Client {
         let socket = TcpStream::connect(self.address).unwrap();
         socket.set_nonblocking(true).unwrap();
-        Client { socket, got: Vec::new(), is_closed: false }
+        Client {
+            socket,
+            got: Vec::new(),
+            is_closed: false,
+        }
     }
 
     fn turn(&mut self) {
@@ -191,7 +206,10 @@ impl Client {
     }
 
     fn responses(&self) -> usize {
-        self.got.windows(9).filter(|window| window == b"HTTP/1.1 ").count()
+        self.got
+            .windows(9)
+            .filter(|window| window == b"HTTP/1.1 ")
+            .count()
     }
 }
 
@@ -217,12 +235,21 @@ fn pipelined_requests_are_answered_in_order_and_in_full() {
     let mut client = server.connect();
     let mut all = Vec::new();
     for body in ["a", "bb", "ccc"] {
-        all.extend(format!("POST / HTTP/1.1\r\nContent-Length: {}\r\n\r\n{body}", body.len()).bytes());
+        all.extend(
+            format!(
+                "POST / HTTP/1.1\r\nContent-Length: {}\r\n\r\n{body}",
+                body.len()
+            )
+            .bytes(),
+        );
     }
     client.send(&all);
-    server.until(&mut client, |client| client.got.ends_with(b"3\r\nccc\r\n0\r\n\r\n"));
+    server.until(&mut client, |client| {
+        client.got.ends_with(b"3\r\nccc\r\n0\r\n\r\n")
+    });
     let text = client.text();
-    let places = ["X-Length: 1", "X-Length: 2", "X-Length: 3"].map(|field| text.find(field).unwrap());
+    let places =
+        ["X-Length: 1", "X-Length: 2", "X-Length: 3"].map(|field| text.find(field).unwrap());
     assert!(places.is_sorted());
 }
 
@@ -234,7 +261,9 @@ fn a_request_that_comes_byte_by_byte_is_served() {
         client.send(&[*byte]);
         server.turn();
     }
-    server.until(&mut client, |client| client.got.ends_with(b"3\r\nabc\r\n0\r\n\r\n"));
+    server.until(&mut client, |client| {
+        client.got.ends_with(b"3\r\nabc\r\n0\r\n\r\n")
+    });
 }
 
 #[test]
@@ -271,8 +300,15 @@ fn a_refused_message_is_answered_and_the_connection_ends() {
     let mut client = server.connect();
     client.send(b"nonsense\r\n\r\nGET / HTTP/1.1\r\n\r\n");
     server.until(&mut client, |client| client.is_closed);
-    assert!(client.text().starts_with("HTTP/1.1 400 Bad Request\r\nDate: "));
-    assert_eq!((client.responses(), server.application.refused.as_slice()), (1, &[400][..]));
+    assert!(
+        client
+            .text()
+            .starts_with("HTTP/1.1 400 Bad Request\r\nDate: ")
+    );
+    assert_eq!(
+        (client.responses(), server.application.refused.as_slice()),
+        (1, &[400][..])
+    );
 }
 
 #[test]
@@ -314,7 +350,10 @@ fn the_last_request_of_a_worker_closes_and_drains() {
     server.until(&mut client, |client| client.responses() == 1);
     client.send(GET);
     server.until(&mut client, |client| client.is_closed);
-    assert_eq!((client.responses(), server.application.last_requests), (2, 1));
+    assert_eq!(
+        (client.responses(), server.application.last_requests),
+        (2, 1)
+    );
     assert!(server.engine.is_finished());
 }
 
@@ -339,7 +378,10 @@ fn a_draining_worker_serves_its_backlog_and_what_is_on_its_way() {
     server.until(&mut half, |client| client.is_closed);
     assert_eq!(half.responses(), 1);
     assert!(server.engine.is_finished());
-    assert!(TcpStream::connect(server.address).is_err(), "nobody listens any more");
+    assert!(
+        TcpStream::connect(server.address).is_err(),
+        "nobody listens any more"
+    );
 }
 
 #[test]
@@ -372,11 +414,17 @@ fn a_request_that_was_taken_comes_back_and_the_connection_goes_on() {
             assert!(began.elapsed() < PATIENCE);
             server.turn();
         }
-        assert_eq!(server.engine.requests_away(), 1, "one request of a connection at a time");
+        assert_eq!(
+            server.engine.requests_away(),
+            1,
+            "one request of a connection at a time"
+        );
         let (place, mut exchange) = server.application.0.taken.remove(0);
         answer(&mut exchange, b"from elsewhere");
         exchange.finish();
-        server.engine.give_back(place, Some(exchange), &mut server.application);
+        server
+            .engine
+            .give_back(place, Some(exchange), &mut server.application);
         server.until(&mut client, |client| client.responses() == count);
     }
     assert!(!client.is_closed);
@@ -394,11 +442,17 @@ fn a_client_that_sends_or_leaves_while_its_request_is_away_causes_no_turns() {
     }
     client.send(GET);
     server.turn();
-    assert_eq!(server.engine.poll(Duration::ZERO).unwrap(), 0, "looks away from the bytes");
+    assert_eq!(
+        server.engine.poll(Duration::ZERO).unwrap(),
+        0,
+        "looks away from the bytes"
+    );
     let (place, mut exchange) = server.application.0.taken.remove(0);
     answer(&mut exchange, b"at last");
     exchange.finish();
-    server.engine.give_back(place, Some(exchange), &mut server.application);
+    server
+        .engine
+        .give_back(place, Some(exchange), &mut server.application);
     let began = Instant::now();
     while server.application.0.taken.is_empty() {
         assert!(began.elapsed() < PATIENCE, "sees them again");

@@ -65,7 +65,10 @@ impl Fields {
     /// again at any time: an ordinary field's, which says nothing about the connection or the body.
     #[must_use]
     pub fn line_from(&self, start: usize) -> Option<Line> {
-        if self.content_length.is_some_and(|(_, line)| line.start as usize >= start) {
+        if self
+            .content_length
+            .is_some_and(|(_, line)| line.start as usize >= start)
+        {
             return None;
         }
         let line = self.lines.get(start..)?;
@@ -204,7 +207,11 @@ mod tests {
         let mut fields = Fields::default();
         fields.push(b"X", b"y").unwrap();
         let line = fields.line_from(0).unwrap();
-        for (name, value) in [("Content-Length", "5"), ("Connection", "upgrade"), ("Date", "now")] {
+        for (name, value) in [
+            ("Content-Length", "5"),
+            ("Connection", "upgrade"),
+            ("Date", "now"),
+        ] {
             let start = fields.lines().len();
             fields.push(name.as_bytes(), value.as_bytes()).unwrap();
             assert!(fields.line_from(start).is_none(), "{name}");

@@ -170,8 +170,15 @@ mod tests {
 
     #[test]
     fn no_answer_claims_a_version_above_ours() {
-        let facts = Facts { version: Version { major: 1, minor: 9 }, ..FACTS };
-        assert!(head(facts, "200 OK", &[]).0.starts_with("HTTP/1.1 200 OK\r\n"));
+        let facts = Facts {
+            version: Version { major: 1, minor: 9 },
+            ..FACTS
+        };
+        assert!(
+            head(facts, "200 OK", &[])
+                .0
+                .starts_with("HTTP/1.1 200 OK\r\n")
+        );
     }
 
     #[test]

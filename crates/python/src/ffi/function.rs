@@ -37,7 +37,9 @@ impl Function {
         let definition = const {
             &ffi::PyMethodDef {
                 ml_name: F::NAME.as_ptr(),
-                ml_meth: ffi::PyMethodDefPointer { PyCFunctionFastWithKeywords: trampoline::<F> },
+                ml_meth: ffi::PyMethodDefPointer {
+                    PyCFunctionFastWithKeywords: trampoline::<F>,
+                },
                 ml_flags: ffi::METH_FASTCALL | ffi::METH_KEYWORDS,
                 ml_doc: F::DOC.as_ptr(),
             }
@@ -80,7 +82,9 @@ unsafe extern "C" fn trampoline<F: Body>(
             // borrowed references that are valid for the whole call.
             *value = unsafe { Borrowed::from_ptr(py, *arguments.add(index)) };
         }
-        let named = (keyword == 1).then(|| values.get(positional).copied()).flatten();
+        let named = (keyword == 1)
+            .then(|| values.get(positional).copied())
+            .flatten();
         F::call(&bound, values.get(..positional).unwrap_or_default(), named)
     }));
     match called {
@@ -99,7 +103,9 @@ unsafe extern "C" fn trampoline<F: Body>(
 fn count_keywords(names: &Bound<'_, PyTuple>, expected: &str) -> PyResult<usize> {
     for name in names {
         if name.extract::<&str>()? != expected {
-            return Err(PyTypeError::new_err(format!("unexpected keyword argument {name:?}")));
+            return Err(PyTypeError::new_err(format!(
+                "unexpected keyword argument {name:?}"
+            )));
         }
     }
     Ok(names.len())

@@ -45,7 +45,11 @@ impl PinnedBytes {
     pub fn new(bytes: Bound<'_, PyBytes>) -> PinnedBytes {
         let contents = bytes.as_bytes();
         let (start, length) = (contents.as_ptr(), contents.len());
-        PinnedBytes { start, length, _owner: bytes.unbind() }
+        PinnedBytes {
+            start,
+            length,
+            _owner: bytes.unbind(),
+        }
     }
 }
 

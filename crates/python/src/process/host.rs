@@ -52,7 +52,10 @@ impl<'py> PythonHost<'py> {
     /// Sends the metric if that is wanted; then the loop has to come by again after a second.
     fn report_backlog(&self) -> PyResult<Option<Duration>> {
         let cfg = self.arbiter.getattr(intern!(self.py(), "cfg"))?;
-        if !cfg.getattr(intern!(self.py(), "enable_backlog_metric"))?.is_truthy()? {
+        if !cfg
+            .getattr(intern!(self.py(), "enable_backlog_metric"))?
+            .is_truthy()?
+        {
             return Ok(None);
         }
         self.call(intern!(self.py(), "report_backlog"))?;
@@ -93,7 +96,9 @@ impl Host for PythonHost<'_> {
     }
 
     fn sleep(&mut self, wakeup: &WakeUp, limit: Option<Duration>) -> PyResult<()> {
-        let limit = self.report_backlog()?.map_or(limit, |pass| Some(limit.unwrap_or(pass).min(pass)));
+        let limit = self
+            .report_backlog()?
+            .map_or(limit, |pass| Some(limit.unwrap_or(pass).min(pass)));
         self.py().detach(|| wakeup.sleep(limit))?;
         self.py().check_signals()
     }

@@ -27,11 +27,17 @@ impl Client {
         let (address, port) = match source {
             Some(address) => {
                 let ip = address.ip().to_canonical().to_string();
-                (PyString::new(py, &ip), Some(PyString::new(py, &address.port().to_string())))
+                (
+                    PyString::new(py, &ip),
+                    Some(PyString::new(py, &address.port().to_string())),
+                )
             }
             None => (PyString::new(py, ""), None),
         };
-        let socket = ClientSocket { descriptor: Arc::downgrade(socket), opened: PyOnceLock::new() };
+        let socket = ClientSocket {
+            descriptor: Arc::downgrade(socket),
+            opened: PyOnceLock::new(),
+        };
         Ok(Client {
             remote_addr: address.unbind(),
             remote_port: port.map(Bound::unbind),
@@ -51,7 +57,9 @@ pub struct ClientSocket {
 #[pymethods]
 impl ClientSocket {
     fn fileno(&self) -> i32 {
-        self.descriptor.upgrade().map_or(-1, |descriptor| descriptor.as_raw_fd())
+        self.descriptor
+            .upgrade()
+            .map_or(-1, |descriptor| descriptor.as_raw_fd())
     }
 
     fn __getattr__(&self, py: Python<'_>, name: Bound<'_, PyString>) -> PyResult<Py<PyAny>> {
@@ -69,6 +77,10 @@ impl ClientSocket {
         let duplicate = descriptor.as_fd().try_clone_to_owned()?;
         let keywords = pyo3::types::PyDict::new(py);
         keywords.set_item("fileno", duplicate.into_raw_fd())?;
-        Ok(py.import("socket")?.getattr("socket")?.call((), Some(&keywords))?.unbind())
+        Ok(py
+            .import("socket")?
+            .getattr("socket")?
+            .call((), Some(&keywords))?
+            .unbind())
     }
 }

@@ -59,14 +59,18 @@ impl Cycle {
     pub fn answer(&self) -> PyResult<MutexGuard<'_, Answer>> {
         // Never waits: the lock is only held between two calls into Python, so whoever holds it
         // would be a caller further up in this very thread.
-        self.answer.try_lock().map_err(|_| PyRuntimeError::new_err("the response is in use"))
+        self.answer
+            .try_lock()
+            .map_err(|_| PyRuntimeError::new_err("the response is in use"))
     }
 }
 
 impl Answer {
     /// The exchange of the request that is being answered.
     pub fn exchange(&mut self) -> PyResult<&mut Exchange<Client>> {
-        self.exchange.as_mut().ok_or_else(|| PyRuntimeError::new_err("the request is over"))
+        self.exchange
+            .as_mut()
+            .ok_or_else(|| PyRuntimeError::new_err("the request is over"))
     }
 
     /// Writes the head unless it is written.
@@ -107,13 +111,25 @@ const CYCLE_KEPT: isize = 4;
 impl Kit {
     /// Makes the functions. `bases` is the number of base environs that will refer to them.
     pub fn new(py: Python<'_>, bases: usize) -> PyResult<Kit> {
-        let cycle = Bound::new(py, Cycle { answer: Mutex::new(Answer::default()) })?;
+        let cycle = Bound::new(
+            py,
+            Cycle {
+                answer: Mutex::new(Answer::default()),
+            },
+        )?;
         let start_response = Function::bind::<StartResponse>(cycle.as_any())?.unbind();
         let early_hints = Function::bind::<EarlyHints>(cycle.as_any())?.unbind();
         let write = Function::bind::<Write>(cycle.as_any())?.unbind();
         cycle.get().answer()?.write = Some(write);
-        let early_hints_kept = isize::try_from(bases).unwrap_or(isize::MAX).saturating_add(1);
-        Ok(Kit { cycle: cycle.unbind(), start_response, early_hints, early_hints_kept })
+        let early_hints_kept = isize::try_from(bases)
+            .unwrap_or(isize::MAX)
+            .saturating_add(1);
+        Ok(Kit {
+            cycle: cycle.unbind(),
+            start_response,
+            early_hints,
+            early_hints_kept,
+        })
     }
 
     /// The cycle itself.
@@ -156,7 +172,10 @@ impl Kit {
             && references(&self.early_hints, py) == self.early_hints_kept
             && references(&self.cycle, py) == CYCLE_KEPT
             && self.cycle().answer().is_ok_and(|answer| {
-                answer.write.as_ref().is_some_and(|write| references(write, py) == 1)
+                answer
+                    .write
+                    .as_ref()
+                    .is_some_and(|write| references(write, py) == 1)
             })
     }
 }

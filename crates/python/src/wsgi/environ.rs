@@ -107,7 +107,10 @@ impl Environs {
             .into_iter()
             .map(|listener| {
                 let dict = base_dict(py, common, &listener, &empty_input)?;
-                Ok(Base { dict: dict.unbind(), listener })
+                Ok(Base {
+                    dict: dict.unbind(),
+                    listener,
+                })
             })
             .collect::<PyResult<_>>()?;
         Ok(Environs {
@@ -123,7 +126,9 @@ impl Environs {
     /// Puts the function that sends early hints into all environs to come.
     pub fn set_early_hints(&self, py: Python<'_>, function: &Bound<'_, PyAny>) -> PyResult<()> {
         for base in &self.bases {
-            base.dict.bind(py).set_item(&self.words.early_hints, function)?;
+            base.dict
+                .bind(py)
+                .set_item(&self.words.early_hints, function)?;
         }
         Ok(())
     }
@@ -138,7 +143,9 @@ impl Environs {
     ) -> Result<Bound<'py, PyDict>, Unfit> {
         self.requests = self.requests.wrapping_add(1);
         let Some(base) = self.bases.get(request.listener) else {
-            return Err(PyErr::new::<pyo3::exceptions::PySystemError, _>("unknown listener").into());
+            return Err(
+                PyErr::new::<pyo3::exceptions::PySystemError, _>("unknown listener").into(),
+            );
         };
         let environ = base.dict.bind(py).copy()?;
         self.set_request_line(&environ, request)?;
@@ -147,7 +154,11 @@ impl Environs {
         if let Some(input) = take_input(py, &mut request.body)? {
             environ.set_item(&self.words.input, input)?;
         }
-        if let Some(Base { listener: Listener::Unix { path }, .. }) = self.bases.get(request.listener) {
+        if let Some(Base {
+            listener: Listener::Unix { path },
+            ..
+        }) = self.bases.get(request.listener)
+        {
             self.set_server_from_host(&environ, request, path)?;
         }
         Ok(environ)
@@ -191,7 +202,11 @@ impl Environs {
         }
         let path = decode_path(path, &mut self.decoded);
         // Decoding only shortens: a path as long as the target is the target.
-        let path_info = if path.len() == target.len() { raw_uri } else { latin1(py, path)? };
+        let path_info = if path.len() == target.len() {
+            raw_uri
+        } else {
+            latin1(py, path)?
+        };
         environ.set_item(&words.path_info, path_info)?;
         Ok(())
     }
@@ -254,7 +269,11 @@ impl Environs {
         let (name, port) = match head.first(FieldKind::Host) {
             None => (path, &b""[..]),
             Some(field) => {
-                let default: &[u8] = if head.scheme == Scheme::Https { b"443" } else { b"80" };
+                let default: &[u8] = if head.scheme == Scheme::Https {
+                    b"443"
+                } else {
+                    b"80"
+                };
                 split_host(head.value(bytes, field), default)
             }
         };
@@ -265,7 +284,10 @@ impl Environs {
 
 /// `host:port`, `[v6]:port` or a host alone.
 fn split_host<'a>(host: &'a [u8], default_port: &'a [u8]) -> (&'a [u8], &'a [u8]) {
-    let after_bracket = host.iter().rposition(|byte| *byte == b']').map_or(0, |at| at + 1);
+    let after_bracket = host
+        .iter()
+        .rposition(|byte| *byte == b']')
+        .map_or(0, |at| at + 1);
     let (bracketed, rest) = host.split_at_checked(after_bracket).unwrap_or((host, &[]));
     match rest.iter().position(|byte| *byte == b':') {
         Some(colon) => {
@@ -346,9 +368,15 @@ mod tests {
 
     #[test]
     fn host_is_split_at_the_port() {
-        assert_eq!(split_host(b"ex.org:81", b"80"), (&b"ex.org"[..], &b"81"[..]));
+        assert_eq!(
+            split_host(b"ex.org:81", b"80"),
+            (&b"ex.org"[..], &b"81"[..])
+        );
         assert_eq!(split_host(b"ex.org", b"443"), (&b"ex.org"[..], &b"443"[..]));
-        assert_eq!(split_host(b"[::1]:8000", b"80"), (&b"[::1]"[..], &b"8000"[..]));
+        assert_eq!(
+            split_host(b"[::1]:8000", b"80"),
+            (&b"[::1]"[..], &b"8000"[..])
+        );
         assert_eq!(split_host(b"[::1]", b"80"), (&b"[::1]"[..], &b"80"[..]));
         assert_eq!(split_host(b"", b"80"), (&b""[..], &b"80"[..]));
     }

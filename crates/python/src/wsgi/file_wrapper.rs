@@ -39,12 +39,16 @@ impl FileWrapper {
     }
 
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let data = self.filelike.bind(py).call_method1("read", (self.blksize,))?;
+        let data = self
+            .filelike
+            .bind(py)
+            .call_method1("read", (self.blksize,))?;
         Ok(Some(data).filter(|data| data.is_truthy().unwrap_or(true)))
     }
 
     fn __getitem__<'py>(&self, py: Python<'py>, _index: isize) -> PyResult<Bound<'py, PyAny>> {
-        self.__next__(py)?.ok_or_else(|| PyIndexError::new_err("the file is at its end"))
+        self.__next__(py)?
+            .ok_or_else(|| PyIndexError::new_err("the file is at its end"))
     }
 
     /// Closes the file, if it can be closed.
@@ -67,7 +71,11 @@ impl FileWrapper {
         let file = duplicate(descriptor)?;
         let metadata = file.metadata().ok()?;
         let length = metadata.len().checked_sub(offset)?;
-        (metadata.is_file() && length > 0).then_some(Part { file, offset, length })
+        (metadata.is_file() && length > 0).then_some(Part {
+            file,
+            offset,
+            length,
+        })
     }
 }
 

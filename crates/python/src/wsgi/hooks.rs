@@ -24,7 +24,11 @@ impl<'py> Hooks<'py> {
     /// The hooks of the worker's configuration, if they differ from those that do nothing.
     pub fn of(worker: &Bound<'py, PyAny>) -> PyResult<Option<Hooks<'py>>> {
         let message = worker.py().import("oxicorn.http.message")?;
-        if !message.getattr("has_request_hooks")?.call1((worker,))?.is_truthy()? {
+        if !message
+            .getattr("has_request_hooks")?
+            .call1((worker,))?
+            .is_truthy()?
+        {
             return Ok(None);
         }
         let cfg = worker.getattr("cfg")?;
@@ -54,7 +58,9 @@ impl<'py> Hooks<'py> {
         environ: Option<&Bound<'py, PyDict>>,
         kit: &Kit,
     ) {
-        let Some(req) = self.current.take() else { return };
+        let Some(req) = self.current.take() else {
+            return;
+        };
         if let Err(error) = self.call_post_request(request, req, exchange, environ, kit) {
             error.print(self.worker.py());
         }
@@ -71,7 +77,11 @@ impl<'py> Hooks<'py> {
         let py = self.worker.py();
         let answer = kit.cycle().answer()?;
         let status = latin1(py, &answer.status)?;
-        let headers = match answer.given.as_ref().and_then(|given| given.headers.as_ref()) {
+        let headers = match answer
+            .given
+            .as_ref()
+            .and_then(|given| given.headers.as_ref())
+        {
             Some(headers) => headers.bind(py).clone(),
             None => PyList::empty(py),
         };
@@ -90,9 +100,13 @@ impl<'py> Hooks<'py> {
             None => py.None().into_bound(py),
         };
         let environ = environ.cloned().unwrap_or_else(|| PyDict::new(py));
-        self.message
-            .getattr("call_post_request")?
-            .call1((&self.post_request, &self.worker, req, environ, resp))?;
+        self.message.getattr("call_post_request")?.call1((
+            &self.post_request,
+            &self.worker,
+            req,
+            environ,
+            resp,
+        ))?;
         Ok(())
     }
 
@@ -123,12 +137,25 @@ pub fn request_object<'py>(
     keywords.set_item("query", latin1(py, head.query(bytes))?)?;
     keywords.set_item("version", (head.version.major, head.version.minor))?;
     keywords.set_item("headers", headers)?;
-    keywords.set_item("scheme", if head.scheme == oxicorn_http::Scheme::Https { "https" } else { "http" })?;
-    let address = peer.address.map(|address| (address.ip().to_canonical().to_string(), address.port()));
+    keywords.set_item(
+        "scheme",
+        if head.scheme == oxicorn_http::Scheme::Https {
+            "https"
+        } else {
+            "http"
+        },
+    )?;
+    let address = peer
+        .address
+        .map(|address| (address.ip().to_canonical().to_string(), address.port()));
     keywords.set_item("peer_addr", address)?;
     keywords.set_item("req_number", request.number)?;
     keywords.set_item("keep_alive", head.keep_alive)?;
-    let proxied = peer.proxy.as_ref().map(|info| proxy(py, info)).transpose()?;
+    let proxied = peer
+        .proxy
+        .as_ref()
+        .map(|info| proxy(py, info))
+        .transpose()?;
     keywords.set_item("proxy_protocol_info", proxied)?;
     message.getattr("Request")?.call((), Some(&keywords))
 }

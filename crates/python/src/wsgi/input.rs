@@ -28,23 +28,34 @@ enum Source {
 impl Input {
     /// A request without a body; holds nothing, so that all of them may share one.
     pub fn empty() -> Input {
-        Input { source: Mutex::new(Source::Empty) }
+        Input {
+            source: Mutex::new(Source::Empty),
+        }
     }
 
     /// A body in memory.
     pub fn memory(body: Bound<'_, PyBytes>) -> Input {
-        Input { source: Mutex::new(Source::Memory { body: body.unbind(), position: 0 }) }
+        Input {
+            source: Mutex::new(Source::Memory {
+                body: body.unbind(),
+                position: 0,
+            }),
+        }
     }
 
     /// A body in a file, from the file's position on.
     pub fn file(file: File) -> Input {
-        Input { source: Mutex::new(Source::File(BufReader::with_capacity(FILE_BUFFER, file))) }
+        Input {
+            source: Mutex::new(Source::File(BufReader::with_capacity(FILE_BUFFER, file))),
+        }
     }
 
     fn with<R>(&self, act: impl FnOnce(&mut Source) -> PyResult<R>) -> PyResult<R> {
         // Poisoned only by a panic inside `act`, after which the position may be off.
-        let mut source =
-            self.source.lock().map_err(|_| PyIOError::new_err("the request body is unusable"))?;
+        let mut source = self
+            .source
+            .lock()
+            .map_err(|_| PyIOError::new_err("the request body is unusable"))?;
         act(&mut source)
     }
 }
@@ -52,7 +63,11 @@ impl Input {
 #[pymethods]
 impl Input {
     #[pyo3(signature = (size = None))]
-    fn read<'py>(&self, py: Python<'py>, size: Option<Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyBytes>> {
+    fn read<'py>(
+        &self,
+        py: Python<'py>,
+        size: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyBytes>> {
         let most = limit(size.as_ref())?;
         self.with(|source| source.read(py, most))
     }
@@ -102,9 +117,9 @@ fn limit(size: Option<&Bound<'_, PyAny>>) -> PyResult<Option<usize>> {
     let Some(size) = size.filter(|size| !size.is_none()) else {
         return Ok(None);
     };
-    let size: isize = size
-        .extract()
-        .map_err(|_| PyTypeError::new_err(format!("size must be an integer or None, not {size:?}")))?;
+    let size: isize = size.extract().map_err(|_| {
+        PyTypeError::new_err(format!("size must be an integer or None, not {size:?}"))
+    })?;
     Ok(usize::try_from(size).ok())
 }
 
@@ -132,13 +147,20 @@ impl Source {
         }
     }
 
-    fn read_line<'py>(&mut self, py: Python<'py>, most: Option<usize>) -> PyResult<Bound<'py, PyBytes>> {
+    fn read_line<'py>(
+        &mut self,
+        py: Python<'py>,
+        most: Option<usize>,
+    ) -> PyResult<Bound<'py, PyBytes>> {
         match self {
             Source::Empty => Ok(PyBytes::new(py, b"")),
             Source::Memory { body, position } => {
                 let rest = body.as_bytes(py).get(*position..).unwrap_or_default();
                 let rest = rest.get(..most.unwrap_or(rest.len())).unwrap_or(rest);
-                let line = rest.split_inclusive(|byte| *byte == b'\n').next().unwrap_or_default();
+                let line = rest
+                    .split_inclusive(|byte| *byte == b'\n')
+                    .next()
+                    .unwrap_or_default();
                 *position = position.saturating_add(line.len());
                 Ok(PyBytes::new(py, line))
             }

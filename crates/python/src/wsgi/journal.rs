@@ -32,7 +32,11 @@ impl<'py> Journal<'py> {
 
     /// The system failed one connection.
     pub fn trouble(&self, peer: &Peer, what: &str, error: &io::Error) {
-        self.write("error", &format!("{what} (client {}): {error}", peer.text), None);
+        self.write(
+            "error",
+            &format!("{what} (client {}): {error}", peer.text),
+            None,
+        );
     }
 
     /// The worker reached `max_requests`.
@@ -42,7 +46,8 @@ impl<'py> Journal<'py> {
 
     /// Lines of the access log were lost.
     pub fn dropped(&self, lines: u64) {
-        let message = format!("{lines} lines of the access log were dropped: nobody took them in time.");
+        let message =
+            format!("{lines} lines of the access log were dropped: nobody took them in time.");
         self.write("warning", &message, None);
     }
 

@@ -59,16 +59,23 @@ impl Lines {
         name: &Bound<'_, PyAny>,
         value: &Bound<'_, PyAny>,
     ) {
-        let Some(place) = self.places.get_mut(index(name, value)) else { return };
+        let Some(place) = self.places.get_mut(index(name, value)) else {
+            return;
+        };
         let identity = (name.as_ptr() as usize, value.as_ptr() as usize);
         if place.last != identity {
             place.last = identity;
             return;
         }
-        let is_plain = name.is_exact_instance_of::<PyString>() && value.is_exact_instance_of::<PyString>();
+        let is_plain =
+            name.is_exact_instance_of::<PyString>() && value.is_exact_instance_of::<PyString>();
         let is_short = fields.lines().len().saturating_sub(start) <= LONGEST;
         if let Some(line) = fields.line_from(start).filter(|_| is_plain && is_short) {
-            place.kept = Some(Kept { name: name.clone().unbind(), value: value.clone().unbind(), line });
+            place.kept = Some(Kept {
+                name: name.clone().unbind(),
+                value: value.clone().unbind(),
+                line,
+            });
         }
     }
 }

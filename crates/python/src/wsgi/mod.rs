@@ -15,8 +15,8 @@ mod names;
 mod respond;
 mod start_response;
 
-pub use client::Client;
 pub use access::{Access, AccessLog};
+pub use client::Client;
 pub use environ::{Common, Listener};
 pub use journal::Journal;
 pub use respond::Wsgi;

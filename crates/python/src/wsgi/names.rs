@@ -85,14 +85,26 @@ impl Names {
         value: &[u8],
         request: u64,
     ) -> PyResult<Entry<'py>> {
-        if let Some(known) = self.sent.get(name).and_then(|place| self.keys.get_mut(*place)) {
+        if let Some(known) = self
+            .sent
+            .get(name)
+            .and_then(|place| self.keys.get_mut(*place))
+        {
             let is_repeated = known.seen == request;
             known.seen = request;
             let value = known.value(py, value)?;
-            return Ok(Entry { key: known.key.bind(py).clone(), value, is_repeated });
+            return Ok(Entry {
+                key: known.key.bind(py).clone(),
+                value,
+                is_repeated,
+            });
         }
         let (key, is_repeated) = self.learn(py, name, request)?;
-        Ok(Entry { key, value: latin1(py, value)?, is_repeated })
+        Ok(Entry {
+            key,
+            value: latin1(py, value)?,
+            is_repeated,
+        })
     }
 
     #[cold]
@@ -115,7 +127,12 @@ impl Names {
         let key = latin1(py, &canonical)?;
         if self.keys.len() < MOST && name.len() <= LONGEST {
             let place = self.keys.len();
-            self.keys.push(Known { key: key.clone().unbind(), seen: request, value: None, changes: 0 });
+            self.keys.push(Known {
+                key: key.clone().unbind(),
+                seen: request,
+                value: None,
+                changes: 0,
+            });
             self.canonical.insert(canonical.into(), place);
             self.remember(name, place);
             return Ok((key, false));

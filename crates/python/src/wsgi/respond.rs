@@ -56,7 +56,10 @@ impl Failure {
             Failure::Raised(error) if error.is_instance_of::<PySystemExit>(py) => "interrupted",
             Failure::Raised(_) => "application_error",
         };
-        Fault { reason, is_own_page: !exchange.is_started() }
+        Fault {
+            reason,
+            is_own_page: !exchange.is_started(),
+        }
     }
 }
 
@@ -123,7 +126,9 @@ impl<'py> Wsgi<'py> {
         request: Request<'_>,
         exchange: Exchange<Client>,
     ) -> Option<Exchange<Client>> {
-        self.answer(request, exchange).map_err(|error| error.print(self.py)).ok()
+        self.answer(request, exchange)
+            .map_err(|error| error.print(self.py))
+            .ok()
     }
 
     fn answer(
@@ -146,14 +151,24 @@ impl<'py> Wsgi<'py> {
             }
             Err(failure) => Err(failure),
         };
-        let fault = result.as_ref().err().map(|failure| failure.fault(self.py, &exchange));
+        let fault = result
+            .as_ref()
+            .err()
+            .map(|failure| failure.fault(self.py, &exchange));
         match result {
             Ok(()) => exchange.finish(),
             Err(Failure::Gone) => exchange.cut(),
             Err(Failure::Refused(refused)) => self.refuse(&refused, &mut exchange),
             Err(Failure::Raised(error)) => self.fail(&error, &request, &mut exchange),
         }
-        self.access.answered(began, &request, &exchange, environ.as_ref(), &self.kit, fault);
+        self.access.answered(
+            began,
+            &request,
+            &exchange,
+            environ.as_ref(),
+            &self.kit,
+            fault,
+        );
         if let Some(hooks) = &self.hooks {
             hooks.after_request(&request, &exchange, environ.as_ref(), &self.kit);
         }
@@ -240,7 +255,9 @@ impl<'py> Wsgi<'py> {
         }
         // The application outran its client by more than may be stored: as long as this lasts
         // the interpreter is free for the application's other threads.
-        let Some(mut exchange) = answer.exchange.take() else { return Ok(()) };
+        let Some(mut exchange) = answer.exchange.take() else {
+            return Ok(());
+        };
         drop(answer);
         let (exchange, waited) = self.py.detach(move || {
             let waited = exchange.wait();
@@ -252,13 +269,19 @@ impl<'py> Wsgi<'py> {
 
     /// Lets the kernel send a wrapped file; false if the object is not one, or has no file.
     fn send_file(&self, iterable: &Bound<'py, PyAny>) -> Result<bool, Failure> {
-        let Ok(wrapper) = iterable.cast::<FileWrapper>() else { return Ok(false) };
-        let Some(part) = Some(wrapper).filter(|_| self.sendfile).and_then(|file| file.get().part(self.py))
+        let Ok(wrapper) = iterable.cast::<FileWrapper>() else {
+            return Ok(false);
+        };
+        let Some(part) = Some(wrapper)
+            .filter(|_| self.sendfile)
+            .and_then(|file| file.get().part(self.py))
         else {
             return Ok(false);
         };
         let mut answer = self.kit.cycle().answer()?;
-        answer.start()?.write_file(part.file, part.offset, part.length)?;
+        answer
+            .start()?
+            .write_file(part.file, part.offset, part.length)?;
         Ok(true)
     }
 
@@ -276,7 +299,8 @@ impl<'py> Wsgi<'py> {
         }
         let method = request.head.method(request.bytes).escape_ascii();
         let target = request.head.target(request.bytes).escape_ascii();
-        self.journal.exception(&format!("Error handling request {method} {target}"), error);
+        self.journal
+            .exception(&format!("Error handling request {method} {target}"), error);
         exchange.answer(500, &error_page(500, SERVER_ERROR, "", b""));
     }
 
@@ -286,7 +310,8 @@ impl<'py> Wsgi<'py> {
     fn renew_kit(&mut self) -> PyResult<()> {
         self.kit = Kit::new(self.py, self.listeners)?;
         self.kit.cycle().answer()?.keep_headers = self.hooks.is_some();
-        self.environs.set_early_hints(self.py, self.kit.early_hints(self.py))
+        self.environs
+            .set_early_hints(self.py, self.kit.early_hints(self.py))
     }
 }
 
@@ -308,7 +333,8 @@ impl Application for Wsgi<'_> {
     const INLINE: bool = true;
 
     fn call(&mut self, request: Request<'_>, exchange: Exchange<Client>) -> Called<Client> {
-        self.run(request, exchange).map_or(Called::Lost, Called::Answered)
+        self.run(request, exchange)
+            .map_or(Called::Lost, Called::Answered)
     }
 
     fn refused(&mut self, peer: &Peer, received: &[u8], refused: &Refused) {

@@ -41,7 +41,12 @@ impl function::Body for StartResponse {
         let mut answer = bound.cast::<Cycle>()?.get().answer()?;
         permit(&mut answer, exc_info.filter(|info| !info.is_none()))?;
         answer.given = None;
-        let Answer { status: kept, fields, lines, .. } = &mut *answer;
+        let Answer {
+            status: kept,
+            fields,
+            lines,
+            ..
+        } = &mut *answer;
         let code = set_status(kept, &status)?;
         set_fields(fields, lines, &headers)?;
         let headers = answer.keep_headers.then(|| headers.unbind());
@@ -95,11 +100,7 @@ fn set_status(kept: &mut Vec<u8>, status: &Bound<'_, PyAny>) -> PyResult<u16> {
 }
 
 #[inline]
-fn set_fields(
-    fields: &mut Fields,
-    lines: &mut Lines,
-    headers: &Bound<'_, PyList>,
-) -> PyResult<()> {
+fn set_fields(fields: &mut Fields, lines: &mut Lines, headers: &Bound<'_, PyList>) -> PyResult<()> {
     fields.clear();
     for item in headers.iter() {
         match item.cast::<PyTuple>() {
@@ -107,7 +108,9 @@ fn set_fields(
                 let (name, value) = (pair.get_borrowed_item(0)?, pair.get_borrowed_item(1)?);
                 if !lines.push_known(fields, &name, &value) {
                     let start = fields.lines().len();
-                    fields.push(text("name", &name)?, text("value", &value)?).map_err(misuse)?;
+                    fields
+                        .push(text("name", &name)?, text("value", &value)?)
+                        .map_err(misuse)?;
                     lines.note(fields, start, &name, &value);
                 }
             }
@@ -123,9 +126,9 @@ fn set_fields(
 
 #[inline]
 fn text<'a>(what: &str, object: &'a Bound<'_, PyAny>) -> PyResult<&'a [u8]> {
-    let text = object
-        .cast::<PyString>()
-        .map_err(|_| PyTypeError::new_err(format!("a header {what} must be a str, not {object:?}")))?;
+    let text = object.cast::<PyString>().map_err(|_| {
+        PyTypeError::new_err(format!("a header {what} must be a str, not {object:?}"))
+    })?;
     one_byte_text(text)
         .ok_or_else(|| PyValueError::new_err(format!("header {what} {text:?} is not latin-1")))
 }
@@ -155,7 +158,9 @@ impl function::Body for Write {
         let data = data.cast::<PyBytes>().map_err(|_| not_bytes(&data))?;
         // A client that is gone does not concern the application here; its iterable is not
         // asked for more.
-        let _ = exchange.write(data.as_bytes()).and_then(|()| exchange.flush());
+        let _ = exchange
+            .write(data.as_bytes())
+            .and_then(|()| exchange.flush());
         Ok(bound.py().None())
     }
 }
