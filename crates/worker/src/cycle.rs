@@ -1,25 +1,23 @@
-//! A connection's steps: receive, parse, call, answer, and again.
+//! A connection's steps up to the application: receive, parse, call. What follows is in `answer.rs`.
 
 use std::io;
 use std::sync::Arc;
 
 use oxicorn_http::proxy::{self, Outcome as ProxyOutcome};
 use oxicorn_http::response::{CONTINUE, Facts};
-use oxicorn_http::{
-    BodyDecoder, BodyLength, Decoded, Eof, Head, Refused, SERVER_ERROR, error_page,
-};
+use oxicorn_http::{BodyDecoder, BodyLength, Decoded, Eof, Head, Refused};
 use oxicorn_sys::epoll::Interest;
-use oxicorn_sys::stream::{self, Progress};
+use oxicorn_sys::stream::Progress;
 
 use crate::application::{Application, Body, Called, Request};
 use crate::away::Away;
-use crate::connection::{Connection, Incoming, Phase, Place, Then};
+use crate::connection::{Connection, Incoming, Phase, Place};
 use crate::deadlines;
 use crate::engine::{Engine, Next};
-use crate::exchange::{Ended, Exchange, Outcome};
+use crate::exchange::Exchange;
 use crate::upload::{Received, Upload};
 
-type Conn<A> = Box<Connection<<A as Application>::Client>>;
+pub(crate) type Conn<A> = Box<Connection<<A as Application>::Client>>;
 
 /// A step's end: the connection, and what becomes of it.
 pub(crate) type Step<A> = Result<(Conn<A>, Next), Absent>;
@@ -33,14 +31,14 @@ pub(crate) enum Absent {
 }
 
 /// How far [`Engine::advance`] may go on with what it has.
-enum Flow {
+pub(crate) enum Flow {
     /// The next message may be looked at.
     On,
     /// The connection waits, or ends.
     Stop(Next),
 }
 
-const READ_ON: Next = Next::Await(Interest::Readable);
+pub(crate) const READ_ON: Next = Next::Await(Interest::Readable);
 
 impl<A: Application> Engine<A> {
     /// Bytes came.
@@ -63,7 +61,11 @@ impl<A: Application> Engine<A> {
     }
 
     /// Goes on with what was kept.
-    fn advance_input(&mut self, mut connection: Conn<A>, application: &mut A) -> Step<A> {
+    pub(crate) fn advance_input(
+        &mut self,
+        mut connection: Conn<A>,
+        application: &mut A,
+    ) -> Step<A> {
         let mut input = std::mem::take(&mut connection.input);
         let (mut connection, next, left) = self.advance(connection, &input, application)?;
         // Bytes that wait for the rest of their head stay where they are: a head that comes byte by
@@ -350,118 +352,6 @@ impl<A: Application> Engine<A> {
         self.after_call(ended, has_more_behind, application)
     }
 
-    fn after_call(
-        &mut self,
-        ended: Ended<A::Client>,
-        has_more_behind: bool,
-        application: &mut A,
-    ) -> Result<(Conn<A>, Flow), Absent> {
-        let Ended {
-            connection,
-            buffer,
-            outcome,
-            failure,
-            ..
-        } = ended;
-        if A::INLINE {
-            self.return_outbound(buffer);
-        }
-        if let Some(error) = failure {
-            application.trouble(
-                &connection.peer,
-                "cannot keep a response for a slow client",
-                &error,
-            );
-        }
-        let then = match outcome {
-            Outcome::Cut => return Ok((connection, Flow::Stop(Next::Close))),
-            // A socket that is closed with unread bytes is reset, and the reset may overtake the
-            // response.
-            Outcome::Close if has_more_behind => Then::Linger,
-            Outcome::Close => Then::Close,
-            // The drain may have begun during the call, when the response already said
-            // keep-alive; the connection then waits as an idle one does.
-            Outcome::KeepAlive => Then::NextRequest,
-        };
-        if !connection.output.is_empty() {
-            return self.send_slowly(connection, then);
-        }
-        self.proceed(connection, then)
-    }
-
-    /// A connection is back from a call elsewhere; `behind` is what came meanwhile.
-    pub(crate) fn go_on(
-        &mut self,
-        ended: Ended<A::Client>,
-        behind: Vec<u8>,
-        application: &mut A,
-    ) -> Step<A> {
-        let (mut connection, flow) = self.after_call(ended, !behind.is_empty(), application)?;
-        match flow {
-            Flow::On => {
-                connection.input = behind;
-                self.advance_input(connection, application)
-            }
-            Flow::Stop(next) => {
-                if let Phase::Sending(Then::NextRequest) = connection.phase {
-                    connection.input = behind;
-                }
-                Ok((connection, next))
-            }
-        }
-    }
-
-    fn send_slowly(
-        &mut self,
-        mut connection: Conn<A>,
-        then: Then,
-    ) -> Result<(Conn<A>, Flow), Absent> {
-        connection.phase = Phase::Sending(then);
-        connection.deadline = self.busy_deadline(deadlines::SENDING);
-        Ok((connection, Flow::Stop(Next::Await(Interest::Writable))))
-    }
-
-    /// Everything is sent.
-    fn proceed(&mut self, mut connection: Conn<A>, then: Then) -> Result<(Conn<A>, Flow), Absent> {
-        match then {
-            Then::NextRequest => {
-                connection.phase = Phase::Head;
-                connection.deadline = self.idle_deadline();
-                Ok((connection, Flow::On))
-            }
-            Then::Close => Ok((connection, Flow::Stop(Next::Close))),
-            Then::Linger => {
-                stream::finish_sending(&connection.socket);
-                connection.phase = Phase::Lingering;
-                connection.input = Vec::new();
-                connection.deadline = self.busy_deadline(deadlines::LINGER);
-                Ok((connection, Flow::On))
-            }
-        }
-    }
-
-    /// The socket takes bytes again.
-    pub(crate) fn send_on(&mut self, mut connection: Conn<A>, application: &mut A) -> Step<A> {
-        let Phase::Sending(then) = connection.phase else {
-            return Ok((connection, READ_ON));
-        };
-        let (progress, sent) = connection.output.send(&connection.socket);
-        if sent > 0 {
-            connection.deadline = self.busy_deadline(deadlines::SENDING);
-        }
-        match progress {
-            Progress::WouldBlock => Ok((connection, Next::Await(Interest::Writable))),
-            Progress::Ended => Ok((connection, Next::Close)),
-            Progress::Bytes(_) => {
-                let (connection, flow) = self.proceed(connection, then)?;
-                match flow {
-                    Flow::Stop(next) => Ok((connection, next)),
-                    Flow::On => self.advance_input(connection, application),
-                }
-            }
-        }
-    }
-
     /// The peer has ended its side, or the connection failed.
     pub(crate) fn at_end(&mut self, mut connection: Conn<A>, application: &mut A) -> Step<A> {
         let Phase::Body(incoming) = &mut connection.phase else {
@@ -482,44 +372,6 @@ impl<A: Application> Engine<A> {
         match flow {
             Flow::Stop(next) => Ok((connection, next)),
             Flow::On => Ok((connection, READ_ON)),
-        }
-    }
-
-    /// Answers a message that cannot be served and ends the connection.
-    #[cold]
-    fn refuse(
-        &mut self,
-        connection: Conn<A>,
-        received: &[u8],
-        refused: &Refused,
-        application: &mut A,
-    ) -> Result<(Conn<A>, Flow), Absent> {
-        application.refused(&connection.peer, received, refused);
-        let page = refused.page(self.date.line());
-        self.dismiss(connection, &page)
-    }
-
-    /// A body that could not be stored: 500, so that the client may try again elsewhere.
-    #[cold]
-    fn unstored(
-        &mut self,
-        connection: Conn<A>,
-        error: &io::Error,
-        application: &mut A,
-    ) -> Result<(Conn<A>, Flow), Absent> {
-        application.trouble(&connection.peer, "cannot store a request body", error);
-        self.dismiss(connection, &error_page(500, SERVER_ERROR, "", b""))
-    }
-
-    fn dismiss(&mut self, mut connection: Conn<A>, page: &[u8]) -> Result<(Conn<A>, Flow), Absent> {
-        connection.parser = oxicorn_http::HeadParser::new();
-        if connection.output.push(page).is_err() {
-            return Ok((connection, Flow::Stop(Next::Close)));
-        }
-        match connection.output.send(&connection.socket).0 {
-            Progress::Bytes(_) => self.proceed(connection, Then::Linger),
-            Progress::WouldBlock => self.send_slowly(connection, Then::Linger),
-            Progress::Ended => Ok((connection, Flow::Stop(Next::Close))),
         }
     }
 }

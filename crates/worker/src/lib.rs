@@ -10,6 +10,7 @@
 
 mod accept;
 pub mod access_log;
+mod answer;
 mod application;
 mod away;
 mod batch;
