@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import select
+import signal
 import struct
 import subprocess
 import sys
@@ -35,6 +36,8 @@ class Terminal:
         command = [sys.executable, "-m", NAME, *arguments]
         self.pid, self.screen = pty.fork()
         if self.pid == 0:
+            # Whoever runs the tests in the background ignores it, and that is inherited.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
             os.chdir(folder)
             os.execve(command[0], command, variables)
         self.output = ""
