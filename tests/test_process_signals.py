@@ -135,7 +135,8 @@ def test_a_killed_worker_is_replaced(start, name):
     until(lambda: len(master.workers) == 2 and victim not in master.workers, "a replacement")
     assert other in master.workers
     hint = " Perhaps out of memory?" if name == "KILL" else ""
-    assert f"Worker (pid:{victim}) was sent SIG{name}!{hint}\n" in master.log
+    line = f"Worker (pid:{victim}) was sent SIG{name}!{hint}\n"
+    until(lambda: line in master.log, "the worker's death in the log")
 
 
 def test_orphans_leave_when_the_master_is_killed(start):
