@@ -156,13 +156,15 @@ def test_uvicorn_runs(start, tmp_path, name):
     (tmp_path / "asgi_app.py").write_text(ASGI)
     master = start("--workers", "2", "--worker-class", name, app="asgi_app:application")
     before = master.up(2)
+    # A worker that is told to leave before its application has started never starts it.
+    master.wait_for_log("lifespan.startup\n", 2)
     assert int(master.answers()) in before
     master.send("HUP")
     after = master.replaced(before, 2)
+    master.wait_for_log("lifespan.startup\n", 4)
     until(lambda: int(master.answers() or 0) in after, "an answer of a new worker")
     master.send("TERM")
     assert master.exit_status() == 0
-    assert master.log.count("lifespan.startup\n") == 4
     assert master.log.count("lifespan.shutdown\n") == 4
     assert children(master.pid) == []
     assert "Traceback" not in master.log
