@@ -116,10 +116,10 @@ impl<A: Application> Engine<A> {
             // Its bytes have to wait for the next turn.
             return self.watch(key);
         }
-        let Some(seat) = self.seats.get(key) else {
+        let Some(seat) = self.seats.get_mut(key) else {
             return;
         };
-        let Some(connection) = &seat.connection else {
+        let Some(connection) = &mut seat.connection else {
             return;
         };
         let place = Place {
@@ -140,6 +140,7 @@ impl<A: Application> Engine<A> {
             Progress::Ended => None,
             Progress::WouldBlock => return self.watch(key),
         };
+        connection.is_gathered = true;
         batch.gathered.push(Gathered { place, bytes });
     }
 

@@ -113,6 +113,8 @@ pub(crate) struct Connection<C> {
     pub partial_head: Option<Box<Head>>,
     /// A response that waits in the loop's output buffer for the end of the turn: where in it.
     pub waiting: Option<Range<usize>>,
+    /// It takes a step in the present batch, with what has just been received.
+    pub is_gathered: bool,
     pub output: Output,
     /// What the poller watches for now; `None` before it watches at all.
     pub interest: Option<Interest>,
@@ -142,6 +144,7 @@ impl<C> Connection<C> {
             parser: HeadParser::new(),
             partial_head: None,
             waiting: None,
+            is_gathered: false,
             output: Output::new(Arc::clone(budget)),
             interest: None,
             deadline,
@@ -163,5 +166,6 @@ impl<C> Connection<C> {
         matches!(self.phase, Phase::Head | Phase::Preface)
             && self.input.is_empty()
             && self.waiting.is_none()
+            && !self.is_gathered
     }
 }

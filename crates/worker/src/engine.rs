@@ -236,9 +236,10 @@ impl<A: Application> Engine<A> {
 
     /// Lets a connection go as far as it can with what has come.
     pub(crate) fn step(&mut self, place: Place, arrived: Arrived<'_>, application: &mut A) {
-        let Some(connection) = self.take(place) else {
+        let Some(mut connection) = self.take(place) else {
             return;
         };
+        connection.is_gathered = false;
         // What a peer or an application sends must not end the worker; should a step of ours
         // panic in spite of all care, this connection is lost and no other.
         let stepped = catch_unwind(AssertUnwindSafe(|| match arrived {

@@ -402,6 +402,17 @@ fn the_longest_idle_connection_makes_room_for_a_new_one() {
 }
 
 #[test]
+fn a_connection_whose_request_has_just_come_does_not_make_room() {
+    let mut server = Server::<Echo>::start(|options| options.connections = 1);
+    let mut first = server.connect();
+    first.send(GET);
+    server.until(&mut first, |client| client.responses() == 1);
+    first.send(GET);
+    let _second = server.connect();
+    server.until(&mut first, |client| client.responses() == 2);
+}
+
+#[test]
 fn a_request_that_was_taken_comes_back_and_the_connection_goes_on() {
     let mut server = Server::<Elsewhere>::start(|_| {});
     let mut client = server.connect();
