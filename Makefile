@@ -4,6 +4,8 @@
 PYTHON   ?= python3
 VERSIONS := 3.10 3.11 3.12 3.13
 BIND     ?= 127.0.0.1:8000
+# Tests mostly wait for processes: more of them at once than there are processors.
+JOBS     ?= 4
 
 primary  := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 tools    := .venvs/tools
@@ -42,7 +44,7 @@ test-python: deps-nginx ## Black-box tests on every Python found (one: make test
 	@scripts/test-all-pythons $(primary) $(VERSIONS)
 
 test-python-%: .venvs/%/.installed
-	.venvs/$*/bin/python -m pytest $(PYTEST_ARGS)
+	.venvs/$*/bin/python -m pytest -n $(JOBS) $(PYTEST_ARGS)
 
 lint: $(tools)/.installed ## Formatting, clippy, ruff, mypy
 	cargo fmt --all --check
