@@ -21,6 +21,11 @@ impl Moment {
         Moment { micros }
     }
 
+    /// The reading of the clock.
+    pub fn micros(self) -> u64 {
+        self.micros
+    }
+
     /// Milliseconds of the clock, as the scoreboard keeps them.
     pub fn millis(self) -> u64 {
         self.micros / 1000

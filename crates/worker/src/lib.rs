@@ -21,9 +21,11 @@ mod deadlines;
 mod drain;
 mod engine;
 mod exchange;
+pub mod helper;
 pub mod memory;
 mod options;
 mod output;
+mod schedule;
 mod upload;
 
 pub use application::{Application, Body, Called, Request};
