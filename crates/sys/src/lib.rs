@@ -12,6 +12,7 @@ pub mod log_sink;
 pub mod notify;
 pub mod pidfile;
 pub mod privileges;
+pub mod resources;
 pub mod scoreboard;
 pub mod signals;
 pub mod stream;

@@ -5,23 +5,30 @@
 //! system call. The arbiter reads the record whenever it likes, also after the worker was killed:
 //! that is how a death report knows which request was in flight.
 //!
+//! Several requests may be in flight at once: each has an entry of its own in a small table.
+//!
 //! A record has **one writer at a time**: counters are bumped with a load and a store, not with a
 //! locked instruction. A worker with several threads has to serialise its own `*_request` calls.
 //!
 //! Readers of a living worker may see a request half replaced by the next one; they get a mixed text
 //! at worst, never an invalid one in memory terms.
 
+mod in_flight;
+mod memory;
+mod text;
+
 use std::io;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous};
 
+use self::in_flight::Requests;
+pub use self::in_flight::{InFlight, LISTED, TARGET_LIMIT, Ticket};
+use self::memory::Memory;
+
 /// Requests are counted by the power of two above their duration in microseconds; the last bucket
 /// is everything from half an hour on.
 pub const LATENCY_BUCKETS: usize = 32;
-
-/// Longest request target that a record keeps; longer ones are cut.
-pub const TARGET_LIMIT: usize = 256;
 
 /// What a worker says about itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,21 +140,23 @@ impl Slot {
 
     /// A request was read completely and goes to the application now. Also a heartbeat.
     #[inline]
-    pub fn begin_request(&self, method: &[u8], target: &[u8], peer: &[u8], now_ms: u64) {
-        let request = &self.record.request;
-        request.method.store(method);
-        request.target.store(target);
-        request.peer.store(peer);
-        // The time goes last: a record without it has no request in flight.
-        request.started.store(now_ms.max(1), Relaxed);
+    pub fn begin_request(&self, method: &[u8], target: &[u8], peer: &[u8], now_ms: u64) -> Ticket {
         self.beat(now_ms);
+        self.record.in_flight.begin(method, target, peer, now_ms)
     }
 
-    /// The response of the request that was begun last is complete.
+    /// The response of that request is complete.
     #[inline]
-    pub fn end_request(&self, status: u16, micros: u64, bytes_in: u64, bytes_out: u64) {
+    pub fn end_request(
+        &self,
+        ticket: Ticket,
+        status: u16,
+        micros: u64,
+        bytes_in: u64,
+        bytes_out: u64,
+    ) {
         let record = self.record;
-        record.request.started.store(0, Relaxed);
+        record.in_flight.end(ticket);
         bump(&record.requests, 1);
         bump(&record.bytes_in, bytes_in);
         bump(&record.bytes_out, bytes_out);
@@ -159,9 +168,14 @@ impl Slot {
         }
     }
 
+    /// The request is over without a response: its exchange was lost.
+    pub fn drop_request(&self, ticket: Ticket) {
+        self.record.in_flight.end(ticket);
+    }
+
     /// Resident memory of the worker, in KiB, as it measured it itself.
-    pub fn set_rss(&self, kib: u64) {
-        self.record.rss.store(kib, Relaxed);
+    pub fn set_rss(&self, kib: u64, now_ms: u64) {
+        self.record.memory.note(kib, now_ms);
     }
 }
 
@@ -189,7 +203,7 @@ impl Slot {
     /// Accepts connections and has nothing to do.
     #[inline]
     pub fn is_idle(&self) -> bool {
-        self.state() == State::Ready && self.record.request.started.load(Relaxed) == 0
+        self.state() == State::Ready && self.record.in_flight.is_empty()
     }
 
     /// Requests answered so far.
@@ -208,16 +222,20 @@ impl Slot {
         self.record.pid.store(pid, Relaxed);
     }
 
-    /// The request that the worker works on, or worked on when it died.
-    pub fn in_flight(&self) -> Option<InFlight> {
-        let request = &self.record.request;
-        let started = request.started.load(Relaxed);
-        (started != 0).then(|| InFlight {
-            method: request.method.load(),
-            target: request.target.load(),
-            peer: request.peer.load(),
-            started_ms: started,
-        })
+    /// The requests that the worker works on, or worked on when it died, in the order in which they
+    /// began.
+    pub fn in_flight(&self) -> Vec<InFlight> {
+        self.record.in_flight.all()
+    }
+
+    /// Requests in flight beyond those that are listed.
+    pub fn unlisted(&self) -> u64 {
+        self.record.in_flight.unlisted()
+    }
+
+    /// Resident memory an hour before `now_ms` in KiB; `None` if the worker is younger.
+    pub fn rss_hour_ago(&self, now_ms: u64) -> Option<u64> {
+        self.record.memory.hour_ago(now_ms)
     }
 
     /// All counters at once.
@@ -227,7 +245,7 @@ impl Slot {
             requests: record.requests.load(Relaxed),
             bytes_in: record.bytes_in.load(Relaxed),
             bytes_out: record.bytes_out.load(Relaxed),
-            rss_kib: record.rss.load(Relaxed),
+            rss_kib: record.memory.now(),
             classes: std::array::from_fn(|at| record.classes[at].load(Relaxed)),
             latency: std::array::from_fn(|at| record.latency[at].load(Relaxed)),
         }
@@ -237,19 +255,6 @@ impl Slot {
     pub fn release(&self) {
         self.record.state.store(State::Free as u8, Relaxed);
     }
-}
-
-/// A request between `begin_request` and `end_request`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InFlight {
-    /// Request method.
-    pub method: Vec<u8>,
-    /// Request target, cut at [`TARGET_LIMIT`] bytes.
-    pub target: Vec<u8>,
-    /// Who sent it, as text.
-    pub peer: Vec<u8>,
-    /// When the application got it.
-    pub started_ms: u64,
 }
 
 /// What a worker counted since it was forked.
@@ -279,23 +284,18 @@ struct Record {
     requests: AtomicU64,
     bytes_in: AtomicU64,
     bytes_out: AtomicU64,
-    rss: AtomicU64,
     classes: [AtomicU64; 6],
-    request: Request,
     latency: [AtomicU64; LATENCY_BUCKETS],
+    in_flight: Requests,
+    memory: Memory,
 }
 
 impl Record {
     fn clear(&self) {
         self.pid.store(0, Relaxed);
-        self.request.started.store(0, Relaxed);
-        let counters = [
-            &self.beat,
-            &self.requests,
-            &self.bytes_in,
-            &self.bytes_out,
-            &self.rss,
-        ];
+        self.in_flight.clear();
+        self.memory.clear();
+        let counters = [&self.beat, &self.requests, &self.bytes_in, &self.bytes_out];
         for counter in counters
             .into_iter()
             .chain(&self.classes)
@@ -303,56 +303,6 @@ impl Record {
         {
             counter.store(0, Relaxed);
         }
-    }
-}
-
-#[repr(C)]
-struct Request {
-    started: AtomicU64,
-    method: Text<3>,
-    target: Text<{ TARGET_LIMIT / 8 }>,
-    peer: Text<8>,
-}
-
-/// A short byte string in atomic words, so that a reader in another process races with nobody.
-#[repr(C)]
-struct Text<const WORDS: usize> {
-    length: AtomicU64,
-    words: [AtomicU64; WORDS],
-}
-
-impl<const WORDS: usize> Text<WORDS> {
-    #[inline]
-    fn store(&self, text: &[u8]) {
-        let text = text.get(..WORDS * 8).unwrap_or(text);
-        self.length.store(text.len() as u64, Relaxed);
-        let mut chunks = text.chunks_exact(8);
-        let mut words = self.words.iter();
-        for (chunk, word) in chunks.by_ref().zip(words.by_ref()) {
-            let mut bytes = [0; 8];
-            bytes.copy_from_slice(chunk);
-            word.store(u64::from_ne_bytes(bytes), Relaxed);
-        }
-        let rest = chunks.remainder();
-        if let Some(word) = self.words.get(text.len() / 8) {
-            let mut bytes = [0; 8];
-            for (to, from) in bytes.iter_mut().zip(rest) {
-                *to = *from;
-            }
-            word.store(u64::from_ne_bytes(bytes), Relaxed);
-        }
-    }
-
-    fn load(&self) -> Vec<u8> {
-        let length = (self.length.load(Relaxed) as usize).min(WORDS * 8);
-        let mut text: Vec<u8> = self
-            .words
-            .iter()
-            .take(length.div_ceil(8))
-            .flat_map(|word| word.load(Relaxed).to_ne_bytes())
-            .collect();
-        text.truncate(length);
-        text
     }
 }
 
@@ -378,30 +328,19 @@ mod tests {
     #[test]
     fn a_request_in_flight_is_kept_and_then_counted() {
         let slot = slot();
-        slot.begin_request(b"GET", b"/a?b=c&d=12345", b"127.0.0.1:4711", 5);
-        let request = slot.in_flight().unwrap();
+        let ticket = slot.begin_request(b"GET", b"/a?b=c&d=12345", b"127.0.0.1:4711", 5);
+        let [request] = slot.in_flight().try_into().unwrap();
         assert_eq!(request.method, b"GET");
         assert_eq!(request.target, b"/a?b=c&d=12345");
         assert_eq!(request.peer, b"127.0.0.1:4711");
         assert_eq!(slot.last_beat(), Some(5));
 
-        slot.end_request(204, 1000, 10, 20);
-        assert_eq!(slot.in_flight(), None);
+        slot.end_request(ticket, 204, 1000, 10, 20);
+        assert_eq!(slot.in_flight(), []);
         let counters = slot.counters();
         assert_eq!((counters.requests, counters.classes[2]), (1, 1));
         assert_eq!((counters.bytes_in, counters.bytes_out), (10, 20));
         assert_eq!(counters.latency[10], 1);
-    }
-
-    #[test]
-    fn texts_of_every_length_come_back_cut_at_the_limit() {
-        let slot = slot();
-        let long: Vec<u8> = (0..=255).chain(0..=255).collect();
-        for length in 0..long.len() {
-            slot.begin_request(b"", &long[..length], b"", 1);
-            let kept = length.min(TARGET_LIMIT);
-            assert_eq!(slot.in_flight().unwrap().target, &long[..kept]);
-        }
     }
 
     #[test]
@@ -411,7 +350,8 @@ mod tests {
         let second = board.claim().unwrap();
         assert!(board.claim().is_none());
         first.beat(9);
-        first.end_request(500, u64::MAX, 0, 0);
+        let ticket = first.begin_request(b"GET", b"/", b"", 9);
+        first.end_request(ticket, 500, u64::MAX, 0, 0);
         first.release();
         assert_eq!(board.slots().count(), 1);
         let again = board.claim().unwrap();

@@ -73,6 +73,14 @@ pub fn name(number: i32) -> String {
     format!("SIG{known}")
 }
 
+/// Whether the processor or the kernel sends this signal for something that the process itself did.
+pub fn is_fault(number: i32) -> bool {
+    matches!(
+        number,
+        libc::SIGSEGV | libc::SIGBUS | libc::SIGILL | libc::SIGFPE | libc::SIGTRAP | libc::SIGSYS
+    )
+}
+
 /// Sends a signal. A process that is already gone is no error: its exit is on the way.
 pub fn kill(pid: i32, signal: Signal) -> io::Result<()> {
     // 0 and negative numbers would address process groups, never one worker.

@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use oxicorn_sys::epoll::Interest;
+use oxicorn_sys::scoreboard::Ticket;
 
 use crate::application::Application;
 use crate::clock::Moment;
@@ -17,6 +18,8 @@ use crate::exchange::Exchange;
 pub(crate) struct Away {
     pub socket: Arc<OwnedFd>,
     pub began: Moment,
+    /// Its entry on the scoreboard.
+    pub ticket: Ticket,
     /// Size of the request.
     pub bytes_in: u64,
     /// What the client sent behind the request.
@@ -42,6 +45,7 @@ impl<A: Application> Engine<A> {
         };
         let Some(away) = seat.away.take() else { return };
         let Some(exchange) = exchange else {
+            self.slot.drop_request(away.ticket);
             self.seats.remove(place.key);
             return;
         };
@@ -50,8 +54,13 @@ impl<A: Application> Engine<A> {
         self.now = Moment::now();
         self.date.refresh(self.now);
         let micros = self.now.micros_since(away.began);
-        self.slot
-            .end_request(ended.status, micros, away.bytes_in, ended.bytes_sent);
+        self.slot.end_request(
+            away.ticket,
+            ended.status,
+            micros,
+            away.bytes_in,
+            ended.bytes_sent,
+        );
         let step = self.go_on(ended, away.behind, application);
         self.conclude(place, step);
     }

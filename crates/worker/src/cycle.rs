@@ -305,8 +305,9 @@ impl<A: Application> Engine<A> {
         let bytes_in = (bytes.len() as u64).saturating_add(body.length());
         let began = self.now;
         let peer = connection.peer.text.as_bytes();
-        self.slot
-            .begin_request(head.method(bytes), head.target(bytes), peer, began.millis());
+        let ticket =
+            self.slot
+                .begin_request(head.method(bytes), head.target(bytes), peer, began.millis());
         let listener = connection.listener;
         let number = connection.requests;
         // What follows on the connection would overtake a response that waits.
@@ -314,6 +315,7 @@ impl<A: Application> Engine<A> {
         let away = (!A::INLINE).then(|| Away {
             socket: Arc::clone(&connection.socket),
             began,
+            ticket,
             bytes_in,
             behind: Vec::new(),
             interest: connection.interest,
@@ -332,7 +334,10 @@ impl<A: Application> Engine<A> {
             listener,
             number,
         };
-        let ended = match application.call(request, exchange) {
+        self.called = Some(ticket);
+        let called = application.call(request, exchange);
+        self.called = None;
+        let ended = match called {
             Called::Answered(exchange) => exchange.into_ended(),
             Called::Taken => {
                 if let Some(seat) = self.seats.get_mut(place.key) {
@@ -340,14 +345,17 @@ impl<A: Application> Engine<A> {
                 }
                 return Err(Absent::Taken);
             }
-            Called::Lost => return Err(Absent::Lost),
+            Called::Lost => {
+                self.slot.drop_request(ticket);
+                return Err(Absent::Lost);
+            }
         };
         self.now = crate::clock::Moment::now();
         self.date.refresh(self.now);
         let micros = self.now.micros_since(began);
         self.batch.observe(micros);
         self.slot
-            .end_request(ended.status, micros, bytes_in, ended.bytes_sent);
+            .end_request(ticket, ended.status, micros, bytes_in, ended.bytes_sent);
         self.slot.beat(self.now.millis());
         self.after_call(ended, has_more_behind, application)
     }

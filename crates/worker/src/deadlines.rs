@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use oxicorn_sys::resources;
+
 use crate::application::Application;
 use crate::clock::Moment;
 use crate::connection::Phase;
@@ -62,6 +64,7 @@ impl<A: Application> Engine<A> {
         let tick = if self.is_draining() { DRAIN_TICK } else { TICK };
         self.next_tick = self.now.after(tick);
         self.slot.beat(self.now.millis());
+        self.measure_memory();
         let now = self.now;
         // Dropping a connection closes it. One whose response is under way is cut off: the
         // client has not read anything for long.
@@ -80,6 +83,16 @@ impl<A: Application> Engine<A> {
             if self.watch_listeners().is_err() {
                 self.accepting = Accepting::Paused;
             }
+        }
+    }
+
+    /// For the report should the worker die.
+    pub(crate) fn measure_memory(&self) {
+        if self.is_draining() {
+            return;
+        }
+        if let Some(kib) = resources::resident_kib() {
+            self.slot.set_rss(kib, self.now.millis());
         }
     }
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use oxicorn_http::Head;
 use oxicorn_sys::epoll::{Interest, Poller, Readiness, Token};
-use oxicorn_sys::scoreboard::Slot;
+use oxicorn_sys::scoreboard::{Slot, Ticket};
 use oxicorn_sys::stream;
 use slab::Slab;
 
@@ -56,6 +56,8 @@ pub struct Engine<A: Application> {
     application_due: Option<Moment>,
     pub(crate) stage: Stage,
     pub(crate) requests: u64,
+    /// The scoreboard's entry of the request that the application is called with.
+    pub(crate) called: Option<Ticket>,
     pub(crate) batch: Batch,
     pub(crate) outbound: Vec<u8>,
     pub(crate) head: Head,
@@ -138,6 +140,7 @@ impl<A: Application> Engine<A> {
             application_due: None,
             stage: Stage::Serving,
             requests: 0,
+            called: None,
             batch: Batch::new(),
             outbound: Vec::with_capacity(OUTBOUND),
             head: Head::default(),
@@ -151,6 +154,7 @@ impl<A: Application> Engine<A> {
         }
         engine.watch_listeners()?;
         engine.slot.beat(now.millis());
+        engine.measure_memory();
         Ok(engine)
     }
 
@@ -300,6 +304,9 @@ impl<A: Application> Engine<A> {
         // Responses that waited in a buffer that went down too are missed when they are sent.
         self.seats.try_remove(key);
         self.head.clear();
+        if let Some(ticket) = self.called.take() {
+            self.slot.drop_request(ticket);
+        }
     }
 
     /// Takes the shared output buffer for one response.
