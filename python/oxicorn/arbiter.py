@@ -15,6 +15,7 @@ from oxicorn import __version__, _oxicorn, child, compat, sockets, terminal
 from oxicorn.environment import Environment, Start
 from oxicorn.errors import HaltServer
 from oxicorn.instrument import backlog
+from oxicorn.logs import json_lines
 from oxicorn.reload import Reload
 from oxicorn.title import set_title
 
@@ -273,6 +274,10 @@ class Arbiter:
     def report_backlog(self) -> None:
         """Once a pass of the loop, with ``enable_backlog_metric``."""
         backlog.report(self.log, self.LISTENERS)
+
+    def report_death(self, message: str, fields: dict[str, Any]) -> None:
+        """Log how a worker ended and what it was doing."""
+        self.log.error("%s", message, extra={json_lines.FIELDS: fields})
 
     def worker_gone(self, age: int, boot_failure: bool) -> None:
         """Forget a worker that has ended."""

@@ -3,7 +3,7 @@
 use oxicorn_sys::notify::Milestone;
 use oxicorn_sys::signals::Signal;
 
-use crate::{Notice, Outcome};
+use crate::{Ended, Notice, Outcome};
 
 /// Something for the driver to do, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +22,9 @@ pub enum Action {
         /// The worker.
         age: u32,
     },
-    /// A worker is gone: report what it was doing, run `child_exit`, give its record back.
+    /// A worker is gone: report how and what it was doing, if there is something to say. Its `Bury` follows.
+    ReportDeath(Ended),
+    /// A worker is gone: run `child_exit`, give its record back.
     Bury {
         /// The worker.
         age: u32,

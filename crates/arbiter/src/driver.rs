@@ -8,7 +8,11 @@ use oxicorn_sys::scoreboard::{Scoreboard, Slot, State};
 use oxicorn_sys::signals::{self, Signal};
 use oxicorn_sys::wait::{self, WakeUp};
 
-use crate::{Action, Arbiter, Event, Forked, Host, Level, Notice, Outcome, Request};
+use crate::kills::Kills;
+use crate::{
+    Action, Arbiter, Cause, DeathReport, Ended, Event, Forked, Host, Level, Notice, Outcome,
+    Request,
+};
 
 /// How often the new arbiter of a SIGUSR2 looks whether the old one is still there.
 const PARENT_CHECK: Duration = Duration::from_secs(1);
@@ -37,6 +41,8 @@ pub struct Driver<'a> {
     pub notifier: Option<Notifier>,
     /// The process that started this one.
     pub parent: i32,
+    /// The kernel's out-of-memory kills.
+    pub kills: Kills,
 }
 
 impl Driver<'_> {
@@ -87,8 +93,14 @@ impl Driver<'_> {
             };
             self.arbiter.handle(event, now());
         }
+        let mut has_reaped = false;
         while let Ok(Some((pid, death))) = wait::reap() {
+            has_reaped = true;
             self.arbiter.handle(Event::Exited { pid, death }, now());
+        }
+        if !has_reaped {
+            // Kills from before a worker's death have nothing to do with it.
+            self.kills.forget();
         }
         self.arbiter.handle(Event::Tick, now());
     }
@@ -130,8 +142,9 @@ impl Driver<'_> {
             Action::Log(notice) => log(host, &notice),
             Action::Kill(pid, signal) => self.kill(host, pid, signal),
             Action::ReportRequest { age } => slots.report(host, age),
+            Action::ReportDeath(ended) => self.report_death(host, slots, ended),
             Action::Bury { age, boot_failure } => {
-                slots.bury(host, age);
+                slots.bury(age);
                 host.bury(age, boot_failure)?;
             }
             Action::Reload => {
@@ -184,6 +197,17 @@ impl Driver<'_> {
             Ok(None) | Err(_) => slot.release(),
         }
         forked.map_err(Some)?.ok_or(None)
+    }
+
+    fn report_death<H: Host>(&mut self, host: &mut H, slots: &Slots, ended: Ended) {
+        let Some(slot) = slots.of(ended.age) else {
+            return;
+        };
+        let cause = Cause::of(&ended, self.kills.attribute(ended.death));
+        let report = DeathReport::new(ended, cause, slot, now());
+        if report.is_due() {
+            host.report_death(&report);
+        }
     }
 
     fn kill<H: Host>(&self, host: &mut H, pid: i32, signal: Signal) {
@@ -239,20 +263,23 @@ impl Slots {
         self.open.iter().copied()
     }
 
-    fn report<H: Host>(&self, host: &mut H, age: u32) {
+    fn of(&self, age: u32) -> Option<Slot> {
         let found = self.all().find(|(other, _)| *other == age);
-        let Some((slot, request)) = found.and_then(|(_, slot)| Some((slot, slot.in_flight()?)))
-        else {
-            return;
-        };
-        let age = now().saturating_sub(Duration::from_millis(request.started_ms));
-        let pid = i32::try_from(slot.pid()).unwrap_or_default();
-        log(host, &Notice::Serving { pid, request, age });
+        found.map(|(_, slot)| slot)
     }
 
-    /// Says what the worker was doing when it died, and gives its record back.
-    fn bury<H: Host>(&mut self, host: &mut H, age: u32) {
-        self.report(host, age);
+    /// Says what a living worker is doing.
+    fn report<H: Host>(&self, host: &mut H, age: u32) {
+        let Some(slot) = self.of(age) else { return };
+        let pid = i32::try_from(slot.pid()).unwrap_or_default();
+        for request in slot.in_flight() {
+            let age = now().saturating_sub(Duration::from_millis(request.started_ms));
+            log(host, &Notice::Serving { pid, request, age });
+        }
+    }
+
+    /// Gives the worker's record back.
+    fn bury(&mut self, age: u32) {
         self.open.retain(|(other, slot)| {
             if *other == age {
                 slot.release();

@@ -6,7 +6,7 @@ use oxicorn_sys::scoreboard::Slot;
 use oxicorn_sys::signals::Signal;
 use oxicorn_sys::wait::WakeUp;
 
-use crate::{Level, Options};
+use crate::{DeathReport, Level, Options};
 
 /// Which side of a worker's fork this is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +36,9 @@ pub trait Host {
 
     /// Writes a line to the error log.
     fn log(&mut self, level: Level, message: &str);
+
+    /// Writes the report of a worker's death to the error log, as one record.
+    fn report_death(&mut self, report: &DeathReport);
 
     /// Sleeps on `wakeup`, at most for `limit`.
     fn sleep(&mut self, wakeup: &WakeUp, limit: Option<Duration>) -> Result<(), Self::Error>;

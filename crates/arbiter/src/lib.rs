@@ -10,9 +10,11 @@
 #![forbid(unsafe_code)]
 
 mod action;
+mod death;
 mod driver;
 mod event;
 mod host;
+mod kills;
 mod notice;
 mod pause;
 mod policy;
@@ -24,9 +26,11 @@ mod worker;
 mod tests;
 
 pub use action::Action;
+pub use death::{Cause, DeathReport, Ended, Reason};
 pub use driver::{Driver, End};
 pub use event::{Event, Options};
 pub use host::{Forked, Host, Request};
+pub use kills::Kills;
 pub use notice::{Level, Notice};
 pub use policy::Arbiter;
 pub use stop::Outcome;

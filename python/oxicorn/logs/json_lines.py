@@ -14,6 +14,9 @@ from oxicorn.logs.atoms import user
 #: The value of ``access_log_format`` that stands for such lines.
 WORD = "json"
 
+#: Attribute of a log record with further fields of its line.
+FIELDS = "oxicorn_fields"
+
 # The fields of a line about a request that come from the environ.
 _FROM_ENVIRON = (
     ("client.address", "REMOTE_ADDR"),
@@ -51,6 +54,7 @@ class JsonFormatter(logging.Formatter):
             "message": record.getMessage(),
             "process.pid": record.process,
         }
+        entry.update(getattr(record, FIELDS, None) or {})
         if record.exc_info and record.exc_info[0] is not None:
             kind, value, _ = record.exc_info
             entry["exception.type"] = f"{kind.__module__}.{kind.__qualname__}"

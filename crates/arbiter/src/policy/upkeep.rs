@@ -10,7 +10,7 @@ use crate::pause::YOUNG;
 use crate::rollout::Rollout;
 use crate::stop::{APP_UNUSABLE, BOOT_FAILED, Phase};
 use crate::worker::{Life, WorkerHandle};
-use crate::{Action, Notice};
+use crate::{Action, Ended, Notice, Reason};
 
 /// How long a worker that was sent SIGABRT may take to be gone before it is killed.
 const AFTER_ABORT: Duration = Duration::from_secs(1);
@@ -94,6 +94,8 @@ impl Arbiter {
         if death != Death::Code(0) {
             self.log(Notice::Exited(pid, death));
         }
+        let ended = self.ended(&worker, pid, death, now);
+        self.actions.push_back(Action::ReportDeath(ended));
         self.actions.push_back(Action::Bury {
             age: worker.age,
             boot_failure,
@@ -114,6 +116,25 @@ impl Arbiter {
                 Life::Aborted { .. } => {}
                 _ => self.note_early_death(now),
             }
+        }
+    }
+
+    fn ended(&self, worker: &WorkerHandle, pid: i32, death: Death, now: Duration) -> Ended {
+        let is_asked = !matches!(self.phase, Phase::Running)
+            || matches!(worker.life, Life::Leaving(_))
+            // It has told why it cannot boot.
+            || matches!(death, Death::Code(0 | BOOT_FAILED | APP_UNUSABLE));
+        Ended {
+            age: worker.age,
+            pid,
+            death,
+            by_arbiter: match (worker.life, self.phase) {
+                (Life::Aborted { .. }, _) => Some(Reason::Timeout),
+                (_, Phase::Killed { .. }) => Some(Reason::Graceful),
+                _ => None,
+            },
+            lived: now.saturating_sub(worker.born),
+            unasked: !is_asked,
         }
     }
 

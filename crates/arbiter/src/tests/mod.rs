@@ -1,6 +1,7 @@
 //! Processes under a fake clock: every order of signals, deaths and silences, without a process.
 
 mod crashes;
+mod deaths;
 mod reload;
 mod shutdown;
 mod sim;

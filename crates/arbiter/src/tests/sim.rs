@@ -6,7 +6,7 @@ use oxicorn_sys::notify::Milestone;
 use oxicorn_sys::signals::Signal;
 use oxicorn_sys::wait::Death;
 
-use crate::{Action, Arbiter, Event, Notice, Options};
+use crate::{Action, Arbiter, Ended, Event, Notice, Options};
 
 /// The pid of worker number `age`.
 pub fn pid(age: u32) -> i32 {
@@ -21,6 +21,7 @@ pub struct Sim {
     actions: Vec<Action>,
     notices: Vec<Notice>,
     milestones: Vec<Milestone>,
+    deaths: Vec<Ended>,
 }
 
 impl Sim {
@@ -51,6 +52,7 @@ impl Sim {
             actions: Vec::new(),
             notices: Vec::new(),
             milestones: Vec::new(),
+            deaths: Vec::new(),
         };
         sim.event(Event::Start);
         sim
@@ -74,6 +76,10 @@ impl Sim {
                 }
                 Action::Log(notice) => {
                     self.notices.push(notice.clone());
+                    continue;
+                }
+                Action::ReportDeath(ended) => {
+                    self.deaths.push(*ended);
                     continue;
                 }
                 Action::Notify(milestone) => {
@@ -178,6 +184,11 @@ impl Sim {
         notices.iter().map(Notice::to_string).collect()
     }
 
+    /// What is known about the workers that ended since the last look.
+    pub fn deaths(&mut self) -> Vec<Ended> {
+        std::mem::take(&mut self.deaths)
+    }
+
     pub fn milestones(&mut self) -> Vec<Milestone> {
         std::mem::take(&mut self.milestones)
     }
@@ -186,6 +197,7 @@ impl Sim {
         self.actions.clear();
         self.notices.clear();
         self.milestones.clear();
+        self.deaths.clear();
     }
 }
 

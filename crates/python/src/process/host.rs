@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use oxicorn_arbiter::{Forked, Host, Level, Options, Request};
+use oxicorn_arbiter::{DeathReport, Forked, Host, Level, Options, Request};
 use oxicorn_sys::scoreboard;
 use oxicorn_sys::wait::WakeUp;
 use pyo3::exceptions::PyOSError;
@@ -92,6 +92,12 @@ impl Host for PythonHost<'_> {
             .and_then(|log| log.call_method1(method, ("%s", message)));
         if let Err(error) = logged {
             error.print(py);
+        }
+    }
+
+    fn report_death(&mut self, report: &DeathReport) {
+        if let Err(error) = super::death::log(&self.arbiter, report) {
+            error.print(self.py());
         }
     }
 

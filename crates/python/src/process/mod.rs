@@ -3,6 +3,7 @@
 //! The start, the hooks and everything that an operator may override are Python; who is forked and signalled when,
 //! and the system calls, are not.
 
+mod death;
 mod host;
 mod inbox;
 mod service;
@@ -11,7 +12,7 @@ mod sockets;
 
 use std::time::Duration;
 
-use oxicorn_arbiter::{Arbiter, Driver, End, Options};
+use oxicorn_arbiter::{Arbiter, Driver, End, Kills, Options};
 use oxicorn_sys::notify::Notifier;
 use oxicorn_sys::scoreboard::{self, Scoreboard};
 use pyo3::intern;
@@ -69,6 +70,7 @@ fn supervise<'py>(arbiter: &Bound<'py, PyAny>, inbox: &Bound<'py, Inbox>) -> PyR
         wakeup: inbox.get().wakeup(),
         notifier: Notifier::from_env(|name| std::env::var_os(name)),
         parent,
+        kills: Kills::default(),
     };
     Ok(match driver.run(&mut host) {
         End::Exit(outcome) => (None, outcome.status, outcome.reason()),

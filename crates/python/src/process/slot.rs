@@ -3,9 +3,13 @@
 use std::sync::Arc;
 
 use oxicorn_sys::clock::monotonic_ms;
+use oxicorn_sys::resources;
 use oxicorn_sys::scoreboard::{self, State};
 use oxicorn_sys::wait::WakeUp;
 use pyo3::prelude::*;
+
+/// How often a worker's memory is measured.
+const MEASURE_MS: u64 = 1000;
 
 /// Lets a worker say how it is.
 #[pyclass(frozen, module = "oxicorn._oxicorn")]
@@ -31,7 +35,15 @@ impl Slot {
 impl Slot {
     /// The worker is alive.
     fn beat(&self) {
-        self.record.beat(monotonic_ms());
+        let now = monotonic_ms();
+        // For worker classes with a loop of their own; some beat with every request.
+        let last = self.record.last_beat().unwrap_or(0);
+        if last / MEASURE_MS != now / MEASURE_MS
+            && let Some(kib) = resources::resident_kib()
+        {
+            self.record.set_rss(kib, now);
+        }
+        self.record.beat(now);
     }
 
     /// The application is loaded.

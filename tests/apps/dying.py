@@ -1,0 +1,29 @@
+"""Ends in the many ways a process can."""
+
+import ctypes
+import os
+import signal
+import sys
+import time
+
+
+def application(environ, start_response):
+    """Answer by path: /pid, /wait/SECONDS, /segfault, /exit/STATUS, /kill, /memory."""
+    action, _, argument = environ["PATH_INFO"].strip("/").partition("/")
+    if action != "pid":
+        print("begun", environ["PATH_INFO"], file=sys.stderr, flush=True)
+    if action == "wait":
+        time.sleep(float(argument))
+    elif action == "segfault":
+        ctypes.string_at(0)
+    elif action == "exit":
+        os._exit(int(argument))
+    elif action == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    elif action == "memory":
+        hoard = []
+        while True:
+            hoard.append(b"x" * 10_000_000)
+    body = str(os.getpid()).encode()
+    start_response("200 OK", [("Content-Length", str(len(body)))])
+    return [body]

@@ -1,0 +1,131 @@
+"""What the log says about a worker that ended unasked."""
+
+import contextlib
+import json
+import os
+import re
+import signal
+
+import pytest
+
+from support import cgroup
+from support.wait import until
+
+pytestmark = pytest.mark.beyond_gunicorn
+
+APP = "dying:application"
+
+
+def begin(master, target):
+    """A connection whose request is in the application."""
+    connection = master.connect()
+    connection.send(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    master.wait_for_log(f"begun {target}")
+    return connection
+
+
+def reports(master, count=1):
+    """The lines of the reports, once there are so many."""
+    master.wait_for_log("Death of worker", count)
+    until(lambda: master.log.endswith("\n"), "a whole line")
+    return [line for line in master.log.splitlines() if "Death of worker" in line]
+
+
+def test_a_killed_worker_is_reported_with_the_request_in_flight(start):
+    master = start(app=APP)
+    (worker,) = master.up(1)
+    with begin(master, "/wait/60"):
+        os.kill(worker, signal.SIGKILL)
+        (line,) = reports(master)
+    assert "[ERROR] Death of worker 1 (pid:%d): SIGKILL, " % worker in line
+    assert "was serving GET /wait/60 from a unix socket for " in line
+    assert re.search(r"; lived \d+\.\d s; requests answered: [1-9]\d*; memory \d+\.\d MiB; ", line)
+    # The line that people grep for is still there.
+    assert f"Worker (pid:{worker}) was sent SIGKILL! Perhaps out of memory?" in master.log
+
+
+def test_an_idle_worker_that_is_killed_is_reported_too(start):
+    master = start(app=APP)
+    (worker,) = master.up(1)
+    os.kill(worker, signal.SIGKILL)
+    (line,) = reports(master)
+    assert line.endswith("; no request in flight.")
+
+
+@pytest.mark.parametrize(
+    ("target", "how"),
+    [
+        ("/segfault", "SIGSEGV, a fault in native code"),
+        ("/exit/9", "exit code 9"),
+        ("/exit/0", "exit code 0"),
+    ],
+)
+def test_how_a_worker_ended(start, target, how):
+    master = start(app=APP)
+    master.up(1)
+    begin(master, target).close()
+    (line,) = reports(master)
+    assert f": {how}; lived " in line
+    assert f"was serving GET {target} from" in line
+
+
+def test_all_requests_of_a_threaded_worker_are_listed(start):
+    master = start("--threads", "4", app=APP)
+    (worker,) = master.up(1)
+    with contextlib.ExitStack() as clients:
+        for number in range(3):
+            clients.enter_context(begin(master, f"/wait/60.{number}"))
+        os.kill(worker, signal.SIGKILL)
+        (line,) = reports(master)
+    for number in range(3):
+        assert line.count(f"GET /wait/60.{number} from a unix socket for ") == 1
+
+
+def test_a_worker_that_leaves_as_it_was_told_is_not_reported(start):
+    master = start(app=APP)
+    before = master.up(1)
+    master.send("HUP")
+    master.replaced(before, 1)
+    master.send("TERM")
+    assert master.exit_status() == 0
+    assert "Death of" not in master.log
+
+
+def test_the_report_as_json(start):
+    master = start("--log-format", "json", app=APP)
+    (worker,) = master.up(1)
+    with begin(master, "/wait/60"):
+        os.kill(worker, signal.SIGKILL)
+        (line,) = reports(master)
+    entry = json.loads(line)
+    assert entry["event.name"] == "worker.death"
+    assert entry["process.pid"] == master.pid
+    told = entry["worker"]
+    assert (told["pid"], told["number"], told["signal"]) == (worker, 1, "SIGKILL")
+    assert told["out_of_memory"] in (False, None)
+    assert told["rss_bytes"] > 1_000_000
+    assert told["rss_hour_ago_bytes"] is None
+    (request,) = told["in_flight"]
+    assert (request["method"], request["target"]) == ("GET", "/wait/60")
+    assert request["age_s"] >= 0
+
+
+def test_an_out_of_memory_kill_is_called_so(start):
+    procs = cgroup.limited(400_000_000)
+    if procs is None:
+        pytest.skip("no cgroup with a memory limit can be made here")
+    try:
+        master = start(app=APP, preexec_fn=lambda: procs.write_text(str(os.getpid())))
+        master.up(1)
+        begin(master, "/memory").close()
+        (line,) = reports(master)
+        assert ": SIGKILL, out of memory; lived " in line
+        assert "was serving GET /memory from" in line
+        # A kill of another kind afterwards is told apart.
+        before = master.up(1)
+        os.kill(min(before), signal.SIGKILL)
+        assert ": SIGKILL, sent by another process; not out of memory; " in reports(master, 2)[1]
+        master.end()
+    finally:
+        until(lambda: not procs.read_text(), "an empty group")
+        procs.parent.rmdir()
