@@ -3,6 +3,7 @@
 //! This crate and the Python border are the only places with `unsafe`. It knows how to do things
 //! and never when: no policy, no settings, no Python.
 
+pub mod channel;
 pub mod clock;
 pub mod daemon;
 pub mod epoll;

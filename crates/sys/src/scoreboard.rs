@@ -97,17 +97,30 @@ impl Scoreboard {
             .position(|record| record.state.load(Relaxed) == State::Free as u8)?;
         let record = self.records.get(index)?;
         record.clear();
+        bump(&record.claims, 1);
         record.state.store(State::Booting as u8, Relaxed);
-        Some(Slot { record, index })
+        Some(self.slot(record, index))
     }
 
     /// The records in use, for status and for finding an idle sibling.
     pub fn slots(&self) -> impl Iterator<Item = Slot> + use<> {
-        self.records
+        let board = *self;
+        board
+            .records
             .iter()
             .enumerate()
-            .map(|(index, record)| Slot { record, index })
+            // The first free record is claimed: behind one that never was, none was.
+            .take_while(|(_, record)| record.claims.load(Relaxed) != 0)
+            .map(move |(index, record)| board.slot(record, index))
             .filter(|slot| slot.state() != State::Free)
+    }
+
+    fn slot(&self, record: &'static Record, index: usize) -> Slot {
+        Slot {
+            record,
+            index,
+            board: *self,
+        }
     }
 }
 
@@ -116,6 +129,7 @@ impl Scoreboard {
 pub struct Slot {
     record: &'static Record,
     index: usize,
+    board: Scoreboard,
 }
 
 impl std::fmt::Debug for Slot {
@@ -173,6 +187,31 @@ impl Slot {
         self.record.in_flight.end(ticket);
     }
 
+    /// How many requests this worker runs at a time; from now on siblings may give it connections.
+    pub fn set_capacity(&self, requests: u32) {
+        self.record.capacity.store(requests, Relaxed);
+    }
+
+    /// A connection was given to a sibling.
+    pub fn count_handed_off(&self) {
+        bump(&self.record.handed_off, 1);
+    }
+
+    /// A connection came from a sibling.
+    pub fn count_received(&self) {
+        bump(&self.record.received, 1);
+    }
+
+    /// A request was answered with 503 because too many waited, or this one for too long.
+    pub fn count_refused(&self) {
+        bump(&self.record.refused, 1);
+    }
+
+    /// A request was dropped because its client had left while it waited.
+    pub fn count_abandoned(&self) {
+        bump(&self.record.abandoned, 1);
+    }
+
     /// Resident memory of the worker, in KiB, as it measured it itself.
     pub fn set_rss(&self, kib: u64, now_ms: u64) {
         self.record.memory.note(kib, now_ms);
@@ -204,6 +243,24 @@ impl Slot {
     #[inline]
     pub fn is_idle(&self) -> bool {
         self.state() == State::Ready && self.record.in_flight.is_empty()
+    }
+
+    /// Would begin with a connection from a sibling at once.
+    #[inline]
+    pub fn has_time(&self) -> bool {
+        let capacity = u64::from(self.record.capacity.load(Relaxed));
+        self.state() == State::Ready && self.record.in_flight.count() < capacity
+    }
+
+    /// Listens for connections from siblings, and has not been told to leave.
+    pub fn takes_over(&self) -> bool {
+        self.state() == State::Ready && self.record.capacity.load(Relaxed) > 0
+    }
+
+    /// The other records in use.
+    pub fn siblings(&self) -> impl Iterator<Item = Slot> + use<> {
+        let own = self.index;
+        self.board.slots().filter(move |slot| slot.index != own)
     }
 
     /// Requests answered so far.
@@ -246,6 +303,10 @@ impl Slot {
             bytes_in: record.bytes_in.load(Relaxed),
             bytes_out: record.bytes_out.load(Relaxed),
             rss_kib: record.memory.now(),
+            handed_off: record.handed_off.load(Relaxed),
+            received: record.received.load(Relaxed),
+            refused: record.refused.load(Relaxed),
+            abandoned: record.abandoned.load(Relaxed),
             classes: std::array::from_fn(|at| record.classes[at].load(Relaxed)),
             latency: std::array::from_fn(|at| record.latency[at].load(Relaxed)),
         }
@@ -268,6 +329,14 @@ pub struct Counters {
     pub bytes_out: u64,
     /// Resident memory in KiB, 0 if never measured.
     pub rss_kib: u64,
+    /// Connections given to siblings.
+    pub handed_off: u64,
+    /// Connections that came from siblings.
+    pub received: u64,
+    /// Requests answered with 503 because the queue was too long or too slow.
+    pub refused: u64,
+    /// Requests never started because their client had left.
+    pub abandoned: u64,
     /// Responses by the first digit of their status; index 0 holds impossible ones.
     pub classes: [u64; 6],
     /// Responses by duration: bucket `n` holds those of at least `2^(n-1)` and less than `2^n` µs.
@@ -288,6 +357,14 @@ struct Record {
     latency: [AtomicU64; LATENCY_BUCKETS],
     in_flight: Requests,
     memory: Memory,
+    /// Requests that run at a time; 0 where siblings may give nothing.
+    capacity: AtomicU32,
+    handed_off: AtomicU64,
+    received: AtomicU64,
+    refused: AtomicU64,
+    abandoned: AtomicU64,
+    /// How often the record was handed out; never cleared.
+    claims: AtomicU64,
 }
 
 impl Record {
@@ -295,7 +372,17 @@ impl Record {
         self.pid.store(0, Relaxed);
         self.in_flight.clear();
         self.memory.clear();
-        let counters = [&self.beat, &self.requests, &self.bytes_in, &self.bytes_out];
+        self.capacity.store(0, Relaxed);
+        let counters = [
+            &self.beat,
+            &self.requests,
+            &self.bytes_in,
+            &self.bytes_out,
+            &self.handed_off,
+            &self.received,
+            &self.refused,
+            &self.abandoned,
+        ];
         for counter in counters
             .into_iter()
             .chain(&self.classes)
@@ -369,6 +456,35 @@ mod tests {
         assert!(slot.is_idle());
         slot.begin_request(b"GET", b"/", b"", 1);
         assert!(!slot.is_idle());
+    }
+
+    #[test]
+    fn a_sibling_has_time_while_it_could_run_one_more_request() {
+        let board = Scoreboard::new(8).unwrap();
+        let (ours, theirs) = (board.claim().unwrap(), board.claim().unwrap());
+        let has_time = || ours.siblings().any(|slot| slot.has_time());
+        theirs.set_state(State::Ready);
+        assert!(!has_time(), "it does not listen");
+        theirs.set_capacity(1);
+        assert!(has_time());
+        theirs.begin_request(b"GET", b"/", b"", 1);
+        assert!(!has_time());
+        theirs.set_capacity(2);
+        assert!(has_time());
+        theirs.set_state(State::Draining);
+        assert!(!has_time() && !theirs.takes_over());
+        ours.set_state(State::Ready);
+        ours.set_capacity(1);
+        assert!(!has_time(), "one is no sibling of oneself");
+    }
+
+    #[test]
+    fn records_behind_a_gap_are_found() {
+        let board = Scoreboard::new(8).unwrap();
+        let slots: Vec<Slot> = (0..3).filter_map(|_| board.claim()).collect();
+        slots[1].release();
+        let found: Vec<usize> = board.slots().map(|slot| slot.index()).collect();
+        assert_eq!(found, [0, 2]);
     }
 
     #[test]

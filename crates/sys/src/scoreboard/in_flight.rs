@@ -83,6 +83,12 @@ impl Requests {
         self.taken.load(Relaxed) == 0
     }
 
+    /// How many there are.
+    #[inline]
+    pub fn count(&self) -> u64 {
+        u64::from(self.taken.load(Relaxed).count_ones()).saturating_add(self.unlisted())
+    }
+
     pub fn unlisted(&self) -> u64 {
         self.unlisted.load(Relaxed)
     }
