@@ -21,14 +21,14 @@ impl<A: Application> Engine<A> {
         application: &mut A,
     ) -> Result<(Conn<A>, Flow), Absent> {
         let Ended {
-            connection,
+            mut connection,
             buffer,
             outcome,
             failure,
             ..
         } = ended;
         if A::INLINE {
-            self.return_outbound(buffer);
+            self.return_scratch(buffer, &mut connection);
         }
         if let Some(error) = failure {
             application.trouble(

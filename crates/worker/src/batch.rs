@@ -7,6 +7,7 @@
 //! [`PATIENCE`], and not at all where calls have been longer than that lately.
 
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 use oxicorn_sys::stream::{self, Progress};
@@ -43,12 +44,17 @@ const LONG: Duration = Duration::from_millis(20);
 const SOBER_CALLS: u32 = 256;
 
 /// What has been received and not yet looked at, and what is to be sent.
+#[derive(Default)]
 pub(crate) struct Batch {
-    inbound: Vec<u8>,
+    /// Shared while the batch runs: with its present step, and with whoever takes a connection away
+    /// that waits behind a long call.
+    inbound: Arc<Vec<u8>>,
     used: usize,
-    /// `inbound` is lent to the steps of the batch.
+    /// Nothing can be gathered now.
     is_running: bool,
     gathered: Vec<Gathered>,
+    /// Those of `gathered` that have taken their step, or take it now.
+    begun: usize,
     to_send: Vec<ToSend>,
     /// Decaying average of what calls take, in microseconds.
     average: u64,
@@ -60,6 +66,7 @@ pub(crate) struct Batch {
 }
 
 /// A connection that takes a step in this batch.
+#[derive(Clone)]
 struct Gathered {
     place: Place,
     /// Where its bytes are; `None` if the stream has ended.
@@ -67,6 +74,7 @@ struct Gathered {
 }
 
 /// A connection whose response waits.
+#[derive(Clone, Copy)]
 struct ToSend {
     place: Place,
     next: Next,
@@ -75,15 +83,9 @@ struct ToSend {
 impl Batch {
     pub fn new() -> Batch {
         Batch {
-            inbound: vec![0; INBOUND],
-            used: 0,
-            is_running: false,
-            gathered: Vec::new(),
-            to_send: Vec::new(),
-            average: 0,
-            sober: 0,
+            inbound: Arc::new(vec![0; INBOUND]),
             next_sober: SOBER_CALLS,
-            began: Moment::from_micros(0),
+            ..Batch::default()
         }
     }
 
@@ -95,6 +97,21 @@ impl Batch {
     /// Whether the next response may wait for others.
     pub fn may_wait(&self) -> bool {
         self.sober == 0 && u128::from(self.average) < SHORT.as_micros()
+    }
+
+    /// The connection whose turn it is.
+    fn next(&mut self) -> Option<Gathered> {
+        let next = self.gathered.get(self.begun).cloned();
+        self.begun = self.begun.saturating_add(1);
+        next
+    }
+
+    /// Every step is taken: the next batch may be gathered.
+    fn end(&mut self) {
+        self.is_running = false;
+        self.used = 0;
+        self.gathered.clear();
+        self.begun = 0;
     }
 
     /// Takes note of how long a call took.
@@ -128,7 +145,9 @@ impl<A: Application> Engine<A> {
         };
         let batch = &mut self.batch;
         let end = batch.used.saturating_add(SLICE).min(batch.inbound.len());
-        let Some(room) = batch.inbound.get_mut(batch.used..end) else {
+        // Nobody shares it while no batch runs, so nothing is ever copied here.
+        let inbound = Arc::make_mut(&mut batch.inbound);
+        let Some(room) = inbound.get_mut(batch.used..end) else {
             return;
         };
         let bytes = match stream::receive(&connection.socket, room) {
@@ -147,10 +166,9 @@ impl<A: Application> Engine<A> {
     /// Works off what was gathered and sends what came of it.
     pub(crate) fn run_batch(&mut self, application: &mut A) {
         self.batch.began = self.now;
-        let inbound = std::mem::take(&mut self.batch.inbound);
-        let mut gathered = std::mem::take(&mut self.batch.gathered);
+        let inbound = Arc::clone(&self.batch.inbound);
         self.batch.is_running = true;
-        for Gathered { place, bytes } in gathered.drain(..) {
+        while let Some(Gathered { place, bytes }) = self.batch.next() {
             let arrived = match bytes.and_then(|bytes| inbound.get(bytes)) {
                 Some(bytes) => Arrived::Bytes(bytes),
                 None => Arrived::End,
@@ -161,10 +179,7 @@ impl<A: Application> Engine<A> {
                 self.batch.began = self.now;
             }
         }
-        self.batch.is_running = false;
-        self.batch.used = 0;
-        self.batch.inbound = inbound;
-        self.batch.gathered = gathered;
+        self.batch.end();
         self.send_waiting();
     }
 

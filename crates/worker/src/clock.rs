@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use oxicorn_sys::clock;
 
 /// A moment of CLOCK_MONOTONIC.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Moment {
     micros: u64,
 }

@@ -322,7 +322,7 @@ impl<A: Application> Engine<A> {
         });
         let place = connection.place;
         let buffer = if A::INLINE {
-            self.lend_outbound()
+            self.lend_scratch()
         } else {
             Vec::new()
         };

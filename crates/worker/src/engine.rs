@@ -33,7 +33,7 @@ const EVENTS: usize = 256;
 /// Bytes that all connections together may hold in memory.
 const MEMORY: usize = 64 * 1024 * 1024;
 
-/// What the shared output buffer begins with.
+/// What the two output buffers begin with.
 const OUTBOUND: usize = 64 * 1024;
 
 const WAKEUP: Token = Token(u64::MAX);
@@ -59,7 +59,10 @@ pub struct Engine<A: Application> {
     /// The scoreboard's entry of the request that the application is called with.
     pub(crate) called: Option<Ticket>,
     pub(crate) batch: Batch,
+    /// Small responses that wait for the end of the turn.
     pub(crate) outbound: Vec<u8>,
+    /// Where the present response is put together.
+    scratch: Vec<u8>,
     pub(crate) head: Head,
     woken: bool,
 }
@@ -143,6 +146,7 @@ impl<A: Application> Engine<A> {
             called: None,
             batch: Batch::new(),
             outbound: Vec::with_capacity(OUTBOUND),
+            scratch: Vec::with_capacity(OUTBOUND),
             head: Head::default(),
             woken: false,
             options,
@@ -301,7 +305,6 @@ impl<A: Application> Engine<A> {
 
     #[cold]
     fn recover(&mut self, key: usize) {
-        // Responses that waited in a buffer that went down too are missed when they are sent.
         self.seats.try_remove(key);
         self.head.clear();
         if let Some(ticket) = self.called.take() {
@@ -309,14 +312,25 @@ impl<A: Application> Engine<A> {
         }
     }
 
-    /// Takes the shared output buffer for one response.
-    pub(crate) fn lend_outbound(&mut self) -> Vec<u8> {
-        std::mem::take(&mut self.outbound)
+    /// Takes the buffer that responses are put together in.
+    pub(crate) fn lend_scratch(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.scratch)
     }
 
-    /// Takes the buffer back, with what waits in it.
-    pub(crate) fn return_outbound(&mut self, buffer: Vec<u8>) {
-        self.outbound = buffer;
+    /// Takes the buffer back. What waits in it joins the responses that wait already: from there
+    /// they can be sent while the next call has the buffer.
+    pub(crate) fn return_scratch(
+        &mut self,
+        mut buffer: Vec<u8>,
+        connection: &mut Connection<A::Client>,
+    ) {
+        if let Some(response) = connection.waiting.take().and_then(|own| buffer.get(own)) {
+            let start = self.outbound.len();
+            self.outbound.extend_from_slice(response);
+            connection.waiting = Some(start..self.outbound.len());
+        }
+        buffer.clear();
+        self.scratch = buffer;
     }
 
     /// Whether the wake-up descriptor became readable since the last question.
