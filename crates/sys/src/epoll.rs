@@ -23,6 +23,12 @@ pub enum Interest {
     Readable,
     /// Room in the send buffer.
     Writable,
+    /// Both of them.
+    ReadableOrWritable,
+    /// That the peer has ended its side, whatever it sent before.
+    PeerEnd,
+    /// Room in the send buffer, or that the peer has ended its side.
+    WritableOrPeerEnd,
 }
 
 impl Interest {
@@ -31,6 +37,9 @@ impl Interest {
             Interest::Nothing => EventFlags::empty(),
             Interest::Readable => EventFlags::IN,
             Interest::Writable => EventFlags::OUT,
+            Interest::ReadableOrWritable => EventFlags::IN | EventFlags::OUT,
+            Interest::PeerEnd => EventFlags::RDHUP,
+            Interest::WritableOrPeerEnd => EventFlags::OUT | EventFlags::RDHUP,
         }
     }
 }
@@ -44,6 +53,8 @@ pub struct Readiness {
     pub readable: bool,
     /// The send buffer has room again.
     pub writable: bool,
+    /// The peer has ended its side; only told where that was asked for.
+    pub peer_ended: bool,
     /// Both sides are gone (`EPOLLHUP` or `EPOLLERR`).
     pub hung_up: bool,
 }
@@ -133,6 +144,7 @@ impl Poller {
             token: Token(event.data.u64()),
             readable: flags.contains(EventFlags::IN),
             writable: flags.contains(EventFlags::OUT),
+            peer_ended: flags.contains(EventFlags::RDHUP),
             hung_up: flags.intersects(EventFlags::HUP | EventFlags::ERR),
         })
     }

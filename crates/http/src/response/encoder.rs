@@ -114,6 +114,17 @@ impl BodyEncoder {
         out.extend_from_slice(frame.suffix);
     }
 
+    /// Append what ends the body, with these finished trailer lines where the framing has a place for them.
+    pub fn finish_with_trailers(&mut self, trailers: &[u8], out: &mut Vec<u8>) -> Finish {
+        if *self == Self::Chunked && !trailers.is_empty() {
+            out.extend_from_slice(b"0\r\n");
+            out.extend_from_slice(trailers);
+            out.extend_from_slice(b"\r\n");
+            *self = Self::Discard;
+        }
+        self.finish(out)
+    }
+
     /// Append what ends the body.
     pub fn finish(&mut self, out: &mut Vec<u8>) -> Finish {
         match *self {
@@ -150,6 +161,17 @@ mod tests {
         assert_eq!(body.finish(&mut out), Finish::Complete);
         assert_eq!(body.finish(&mut out), Finish::Complete);
         assert_eq!(out, b"B\r\nhello world\r\n0\r\n\r\n");
+    }
+
+    #[test]
+    fn trailers_come_behind_the_last_chunk_and_nowhere_else() {
+        let mut out = Vec::new();
+        let finish = BodyEncoder::Chunked.finish_with_trailers(b"A: b\r\n", &mut out);
+        assert_eq!(finish, Finish::Complete);
+        assert_eq!(out, b"0\r\nA: b\r\n\r\n");
+        let finish = BodyEncoder::Known { left: 0 }.finish_with_trailers(b"A: b\r\n", &mut out);
+        assert_eq!(finish, Finish::Complete);
+        assert_eq!(out.len(), 11);
     }
 
     #[test]

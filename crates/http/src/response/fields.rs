@@ -5,21 +5,48 @@ use crate::grammar::{TOKEN, class, decimal, is_value, members, trim};
 use crate::head::Span;
 use crate::refused::Quote;
 
+/// The two ways in which responses are written, as Gunicorn's WSGI workers and its ASGI worker do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Dialect {
+    /// `Server` and `Date` are the server's, and `Connection` is always there.
+    #[default]
+    Wsgi,
+    /// `Server` and `Date` are the application's if it sends them, it may ask for
+    /// `Connection: close`, and a connection that stays open is not announced.
+    Asgi,
+}
+
 /// What an application says about its response, serialised as it comes. One is kept and reused.
 #[derive(Debug, Default)]
 pub struct Fields {
     lines: Vec<u8>,
     content_length: Option<(u64, Span)>,
     upgrade: bool,
+    dialect: Dialect,
+    has_server: bool,
+    has_date: bool,
+    closes: bool,
 }
 
 impl Fields {
+    /// For responses written in this way.
+    #[must_use]
+    pub fn new(dialect: Dialect) -> Self {
+        Self {
+            dialect,
+            ..Self::default()
+        }
+    }
+
     /// Forget the response, keep the memory.
     #[inline]
     pub fn clear(&mut self) {
         self.lines.clear();
         self.content_length = None;
         self.upgrade = false;
+        self.has_server = false;
+        self.has_date = false;
+        self.closes = false;
     }
 
     /// Add a field. What concerns the connection is the server's: such fields are dropped, except
@@ -42,8 +69,19 @@ impl Fields {
         match special(name) {
             None => self.write(name, value),
             Some(Special::Dropped) => {}
+            Some(Special::Server | Special::Date) if self.dialect == Dialect::Wsgi => {}
+            Some(Special::Server) => {
+                self.has_server = true;
+                self.write(name, value);
+            }
+            Some(Special::Date) => {
+                self.has_date = true;
+                self.write(name, value);
+            }
             Some(Special::Connection) => {
                 self.upgrade |= members(value).any(|m| m.eq_ignore_ascii_case(b"upgrade"));
+                self.closes |= self.dialect == Dialect::Asgi
+                    && members(value).any(|m| m.eq_ignore_ascii_case(b"close"));
             }
             Some(Special::Upgrade) => {
                 if value.eq_ignore_ascii_case(b"websocket") {
@@ -69,6 +107,10 @@ impl Fields {
             .content_length
             .is_some_and(|(_, line)| line.start as usize >= start)
         {
+            return None;
+        }
+        if self.has_server || self.has_date {
+            // Which line it is does not show any more.
             return None;
         }
         let line = self.lines.get(start..)?;
@@ -116,6 +158,32 @@ impl Fields {
         self.upgrade
     }
 
+    /// How the head is to be written.
+    #[inline]
+    #[must_use]
+    pub fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    /// The application sends a Server field of its own.
+    #[inline]
+    pub(crate) fn has_server(&self) -> bool {
+        self.has_server
+    }
+
+    /// The application sends a Date field of its own.
+    #[inline]
+    pub(crate) fn has_date(&self) -> bool {
+        self.has_date
+    }
+
+    /// The application wants the connection to end.
+    #[inline]
+    #[must_use]
+    pub fn closes(&self) -> bool {
+        self.closes
+    }
+
     /// All lines with their CRLF.
     #[inline]
     #[must_use]
@@ -141,6 +209,8 @@ pub struct Line(Box<[u8]>);
 
 enum Special {
     Dropped,
+    Server,
+    Date,
     Connection,
     Upgrade,
     ContentLength,
@@ -151,8 +221,8 @@ fn special(name: &[u8]) -> Option<Special> {
     let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
     let found = match name.len() {
         2 if is(b"te") => Special::Dropped,
-        4 if is(b"date") => Special::Dropped,
-        6 if is(b"server") => Special::Dropped,
+        4 if is(b"date") => Special::Date,
+        6 if is(b"server") => Special::Server,
         7 if is(b"upgrade") => Special::Upgrade,
         8 if is(b"trailers") => Special::Dropped,
         10 if is(b"connection") => Special::Connection,
@@ -200,6 +270,21 @@ mod tests {
         ] {
             assert_eq!(pushed(&[(name, "x")]).unwrap().lines(), b"", "{name}");
         }
+    }
+
+    #[test]
+    fn asgi_applications_may_say_who_they_are_and_that_they_close() {
+        let mut fields = Fields::new(Dialect::Asgi);
+        fields.push(b"server", b"app").unwrap();
+        fields.push(b"Date", b"now").unwrap();
+        assert!(fields.line_from(0).is_none());
+        assert!(!fields.closes());
+        fields.push(b"connection", b"x, Close").unwrap();
+        assert!(fields.has_server() && fields.has_date() && fields.closes());
+        assert_eq!(fields.lines(), b"server: app\r\nDate: now\r\n");
+        fields.clear();
+        assert!(!(fields.has_server() || fields.has_date() || fields.closes()));
+        assert_eq!(fields.dialect(), Dialect::Asgi);
     }
 
     #[test]

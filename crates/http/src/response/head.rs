@@ -1,6 +1,6 @@
 //! Response heads: what the server adds, and the framing that follows from it.
 
-use super::{BodyEncoder, Fields, has_no_body};
+use super::{BodyEncoder, Dialect, Fields, has_no_body};
 use crate::head::Version;
 
 /// The whole answer to `Expect: 100-continue`.
@@ -41,7 +41,7 @@ pub fn write_head(
     fields: &Fields,
 ) -> Sent {
     let body = framing(facts, code, fields);
-    let keep_alive = facts.keep_alive && body != BodyEncoder::UntilClose;
+    let keep_alive = facts.keep_alive && body != BodyEncoder::UntilClose && !fields.closes();
 
     out.reserve(
         status
@@ -50,15 +50,24 @@ pub fn write_head(
             .saturating_add(192),
     );
     write_status_line(out, facts.version, status);
-    out.extend_from_slice(SERVER);
-    out.extend_from_slice(date);
+    if !fields.has_server() {
+        out.extend_from_slice(SERVER);
+    }
+    if !fields.has_date() {
+        out.extend_from_slice(date);
+    }
+    let is_understood = fields.dialect() == Dialect::Asgi && facts.version > Version::HTTP_10;
     out.extend_from_slice(match (fields.upgrades(), keep_alive) {
         (true, _) => b"Connection: upgrade\r\n".as_slice(),
+        (false, true) if is_understood => b"",
         (false, true) => b"Connection: keep-alive\r\n",
         (false, false) => b"Connection: close\r\n",
     });
     if body == BodyEncoder::Chunked {
-        out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
+        out.extend_from_slice(match fields.dialect() {
+            Dialect::Wsgi => b"Transfer-Encoding: chunked\r\n",
+            Dialect::Asgi => b"transfer-encoding: chunked\r\n",
+        });
     }
     // RFC 9110 §8.6: no Content-Length in a 1xx or 204.
     if code < 200 || code == 204 {
@@ -72,8 +81,13 @@ pub fn write_head(
 
 /// Append a `103 Early Hints`. Not for HTTP/1.0, nor after the response head.
 pub fn write_early_hints(out: &mut Vec<u8>, version: Version, hints: &Fields) {
-    write_status_line(out, version, b"103 Early Hints");
-    write_lines_without_length(out, hints);
+    write_interim(out, version, b"103 Early Hints", hints);
+}
+
+/// Append a response with a 1xx status. Not for HTTP/1.0, nor after the response head.
+pub fn write_interim(out: &mut Vec<u8>, version: Version, status: &[u8], fields: &Fields) {
+    write_status_line(out, version, status);
+    write_lines_without_length(out, fields);
     out.extend_from_slice(b"\r\n");
 }
 
@@ -140,6 +154,27 @@ mod tests {
                 body: BodyEncoder::Known { left: 5 },
                 keep_alive: true
             }
+        );
+    }
+
+    #[test]
+    fn asgi_heads_announce_only_what_is_not_understood_by_itself() {
+        let (mut out, mut fields) = (Vec::new(), Fields::new(Dialect::Asgi));
+        let sent = write_head(&mut out, &FACTS, b"200 OK", 200, DATE, &fields);
+        assert!(sent.keep_alive);
+        assert_eq!(
+            out,
+            b"HTTP/1.1 200 OK\r\nServer: oxicorn\r\nDate: D\r\ntransfer-encoding: chunked\r\n\r\n"
+        );
+        out.clear();
+        for (name, value) in [("server", "a"), ("date", "d"), ("connection", "close")] {
+            fields.push(name.as_bytes(), value.as_bytes()).unwrap();
+        }
+        let sent = write_head(&mut out, &FACTS, b"204 No Content", 204, DATE, &fields);
+        assert!(!sent.keep_alive);
+        assert_eq!(
+            out,
+            b"HTTP/1.1 204 No Content\r\nConnection: close\r\nserver: a\r\ndate: d\r\n\r\n"
         );
     }
 

@@ -3,13 +3,15 @@
 mod encoder;
 mod fields;
 mod head;
+mod reason;
 mod status;
 
 use std::fmt;
 
 pub use encoder::{BodyEncoder, Finish, Frame};
-pub use fields::{Fields, Line};
-pub use head::{CONTINUE, Facts, SERVER, Sent, write_early_hints, write_head};
+pub use fields::{Dialect, Fields, Line};
+pub use head::{CONTINUE, Facts, SERVER, Sent, write_early_hints, write_head, write_interim};
+pub use reason::status_line;
 pub use status::{has_no_body, status_code};
 
 use crate::refused::Quote;
