@@ -71,6 +71,7 @@ impl<A: Application> Engine<A> {
             generation,
             connection: None,
             away: None,
+            live: None,
         });
         connection.place = Place { key, generation };
         if let Some(seat) = self.seats.get_mut(key) {

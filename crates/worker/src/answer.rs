@@ -7,11 +7,14 @@ use oxicorn_sys::epoll::Interest;
 use oxicorn_sys::stream::{self, Progress};
 
 use crate::application::Application;
-use crate::connection::{Phase, Then};
+use crate::connection::{Phase, Skipped, Then};
 use crate::cycle::{Absent, Conn, Flow, READ_ON, Step};
 use crate::deadlines;
 use crate::engine::{Engine, Next};
 use crate::exchange::{Ended, Outcome};
+
+/// Most bytes of a body nobody wanted that are read for the sake of the next request.
+const SKIPPED_AT_MOST: usize = 1024 * 1024;
 
 impl<A: Application> Engine<A> {
     pub(crate) fn after_call(
@@ -21,15 +24,11 @@ impl<A: Application> Engine<A> {
         application: &mut A,
     ) -> Result<(Conn<A>, Flow), Absent> {
         let Ended {
-            mut connection,
-            buffer,
+            connection,
             outcome,
             failure,
             ..
         } = ended;
-        if A::INLINE {
-            self.return_scratch(buffer, &mut connection);
-        }
         if let Some(error) = failure {
             application.trouble(
                 &connection.peer,
@@ -41,7 +40,7 @@ impl<A: Application> Engine<A> {
             Outcome::Cut => return Ok((connection, Flow::Stop(Next::Close))),
             // A socket that is closed with unread bytes is reset, and the reset may overtake the
             // response.
-            Outcome::Close if has_more_behind => Then::Linger,
+            Outcome::Close if has_more_behind || connection.leftover.is_some() => Then::Linger,
             Outcome::Close => Then::Close,
             // The drain may have begun during the call, when the response already said
             // keep-alive; the connection then waits as an idle one does.
@@ -92,6 +91,14 @@ impl<A: Application> Engine<A> {
         then: Then,
     ) -> Result<(Conn<A>, Flow), Absent> {
         match then {
+            Then::NextRequest if connection.leftover.is_some() => {
+                if let Some(decoder) = connection.leftover.take() {
+                    let patience = SKIPPED_AT_MOST;
+                    connection.phase = Phase::Skipping(Box::new(Skipped { decoder, patience }));
+                }
+                connection.deadline = self.busy_deadline(deadlines::BODY);
+                Ok((connection, Flow::On))
+            }
             Then::NextRequest => {
                 connection.phase = Phase::Head;
                 connection.deadline = self.idle_deadline();

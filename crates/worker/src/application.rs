@@ -6,8 +6,9 @@ use std::io;
 use oxicorn_http::{Head, Refused};
 
 use crate::clock::Moment;
-use crate::connection::Peer;
-use crate::exchange::Exchange;
+use crate::connection::{Peer, Place};
+use crate::exchange::{Departure, Exchange};
+use crate::live::{Appetite, End};
 
 /// Runs requests. One implementation an interface (WSGI, ASGI); the loop knows no Python.
 pub trait Application {
@@ -18,6 +19,10 @@ pub trait Application {
     /// output buffer; else every exchange has its own.
     const INLINE: bool;
 
+    /// Whether requests are called as soon as their head is there, and get their body while they
+    /// run. Else a request is called when it is whole.
+    const STREAMS: bool = false;
+
     /// Runs one request, or takes it to run it elsewhere.
     ///
     /// Whatever the application does wrong is answered here; the loop only sees how the exchange
@@ -27,6 +32,21 @@ pub trait Application {
         request: Request<'_>,
         exchange: Exchange<Self::Client>,
     ) -> Called<Self::Client>;
+
+    /// Bytes came for a request that went [away](Called::Away): of its body, or of its connection
+    /// if that was [handed over](crate::Engine::hand_over).
+    fn arrived(&mut self, _place: Place, _data: &[u8]) -> Appetite {
+        Appetite::Enough
+    }
+
+    /// Something is over for a request that went [away](Called::Away).
+    fn ended(&mut self, _place: Place, _end: End<'_>) {}
+
+    /// The socket of a request that went [away](Called::Away) takes bytes again: what waits in its
+    /// exchange is to be sent. True if something still waits then.
+    fn room(&mut self, _place: Place) -> bool {
+        false
+    }
 
     /// A peer's message was refused; the response is sent by the loop. `received` is the message from
     /// its first byte on, as far as it is at hand.
@@ -54,11 +74,14 @@ pub enum Called<C> {
     Answered(Exchange<C>),
     /// It runs elsewhere; [`Engine::give_back`](crate::Engine::give_back) gets the exchange when it is done.
     Taken,
+    /// It goes on elsewhere and hears of what happens on its connection;
+    /// [`Engine::put_back`](crate::Engine::put_back) gets the exchange when it is done.
+    Away(Departure),
     /// The exchange is lost, and with it the connection.
     Lost,
 }
 
-/// A request that has come whole.
+/// A request that has come whole, unless [`Exchange::body_is_coming`] says that its body goes on.
 pub struct Request<'a> {
     /// The parsed head; its spans index `bytes`.
     pub head: &'a Head,

@@ -74,15 +74,15 @@ impl<A: Application> Engine<A> {
         let Some(away) = &mut seat.away else { return };
         let token = pack(place.key, place.generation);
         away.interest = match away.interest {
-            Some(Interest::Readable | Interest::Writable) => self
-                .poller
-                .modify(&away.socket, token, Interest::Nothing)
-                .map_or(away.interest, |()| Some(Interest::Nothing)),
             // The poller reports errors even so.
             Some(Interest::Nothing) => self
                 .poller
                 .remove(&away.socket)
                 .map_or(away.interest, |()| None),
+            Some(_) => self
+                .poller
+                .modify(&away.socket, token, Interest::Nothing)
+                .map_or(away.interest, |()| Some(Interest::Nothing)),
             None => None,
         };
     }

@@ -71,6 +71,8 @@ pub(crate) enum Phase {
     Head,
     /// Inside a body.
     Body(Box<Incoming>),
+    /// Inside a body that the application did not want.
+    Skipping(Box<Skipped>),
     /// The response leaves at the client's pace; the next request is not looked at before.
     Sending(Then),
     /// Our side has ended. What still comes is dropped, so that the client reads the response
@@ -97,6 +99,13 @@ pub(crate) struct Incoming {
     pub upload: Upload,
 }
 
+/// What comes of a body that nobody wants.
+pub(crate) struct Skipped {
+    pub decoder: Box<BodyDecoder>,
+    /// Bytes that may still come before the connection is given up.
+    pub patience: usize,
+}
+
 /// A client's connection. `C` is what the application keeps with it.
 pub(crate) struct Connection<C> {
     /// Its seat in the loop's table.
@@ -113,6 +122,9 @@ pub(crate) struct Connection<C> {
     pub partial_head: Option<Box<Head>>,
     /// A response that waits in the loop's output buffer for the end of the turn: where in it.
     pub waiting: Option<Range<usize>>,
+    /// Decodes what is still to come of the body of the request that was called, and that it did
+    /// not wait for.
+    pub leftover: Option<Box<BodyDecoder>>,
     /// It takes a step in the present batch, with what has just been received.
     pub is_gathered: bool,
     pub output: Output,
@@ -144,6 +156,7 @@ impl<C> Connection<C> {
             parser: HeadParser::new(),
             partial_head: None,
             waiting: None,
+            leftover: None,
             is_gathered: false,
             output: Output::new(Arc::clone(budget)),
             interest: None,

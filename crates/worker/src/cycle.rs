@@ -11,10 +11,11 @@ use oxicorn_sys::stream::Progress;
 
 use crate::application::{Application, Body, Called, Request};
 use crate::away::Away;
-use crate::connection::{Connection, Incoming, Phase, Place};
+use crate::connection::{Connection, Incoming, Phase, Place, Then};
 use crate::deadlines;
 use crate::engine::{Engine, Next};
-use crate::exchange::Exchange;
+use crate::exchange::{ComingBody, Exchange};
+use crate::live;
 use crate::upload::{Received, Upload};
 
 pub(crate) type Conn<A> = Box<Connection<<A as Application>::Client>>;
@@ -36,6 +37,21 @@ pub(crate) enum Flow {
     On,
     /// The connection waits, or ends.
     Stop(Next),
+}
+
+impl Flow {
+    /// The next message may be looked at.
+    pub fn is_on(&self) -> bool {
+        matches!(self, Flow::On)
+    }
+
+    /// What becomes of a connection that is not looked at now.
+    pub fn next(self) -> Next {
+        match self {
+            Flow::On => READ_ON,
+            Flow::Stop(next) => next,
+        }
+    }
 }
 
 pub(crate) const READ_ON: Next = Next::Await(Interest::Readable);
@@ -92,6 +108,7 @@ impl<A: Application> Engine<A> {
                 Phase::Head if rest.is_empty() => Ok((connection, Flow::Stop(READ_ON))),
                 Phase::Head => self.read_head(connection, &mut rest, application),
                 Phase::Body(_) => self.read_body(connection, &mut rest, application),
+                Phase::Skipping(_) => self.skip(connection, &mut rest, application),
                 Phase::Preface => self.read_preface(connection, &mut rest, application),
                 Phase::Lingering => {
                     rest = &[];
@@ -184,7 +201,7 @@ impl<A: Application> Engine<A> {
         rest: &mut &[u8],
         application: &mut A,
     ) -> Result<(Conn<A>, Flow), Absent> {
-        if head.expect_continue {
+        if head.expect_continue && !A::STREAMS {
             // RFC 9110 §10.1.1. Refused bytes wait; a connection that is gone shows soon.
             let _ = connection.output.push(CONTINUE);
             if let (Progress::Ended, _) = connection.output.send(&connection.socket) {
@@ -205,7 +222,12 @@ impl<A: Application> Engine<A> {
                 bytes,
                 has_more_behind: !rest.is_empty(),
             };
-            let called = self.call(connection, message, Body::Memory(body), application);
+            let called = self.call(connection, message, Body::Memory(body), None, application);
+            self.head = head;
+            return called;
+        }
+        if A::STREAMS {
+            let called = self.call_early(connection, &head, bytes, rest, application);
             self.head = head;
             return called;
         }
@@ -219,6 +241,69 @@ impl<A: Application> Engine<A> {
         };
         connection.phase = Phase::Body(Box::new(incoming));
         Ok((connection, Flow::On))
+    }
+
+    /// Calls the application with as much of the body as there is.
+    fn call_early(
+        &mut self,
+        connection: Conn<A>,
+        head: &Head,
+        bytes: &[u8],
+        rest: &mut &[u8],
+        application: &mut A,
+    ) -> Result<(Conn<A>, Flow), Absent> {
+        let mut decoder = Box::new(BodyDecoder::new(head.body, &self.options.http));
+        let mut first = Vec::new();
+        let decoded = live::decode(&mut decoder, rest, &self.options.http, |piece| {
+            first.extend_from_slice(piece);
+        });
+        let (behind, decoder) = match decoded {
+            Ok(None) => (&[][..], Some(decoder)),
+            Ok(Some(behind)) => (behind, None),
+            Err(refused) => return self.refuse(connection, bytes, &refused, application),
+        };
+        *rest = behind;
+        let message = Message {
+            head,
+            bytes,
+            has_more_behind: !rest.is_empty(),
+        };
+        self.call(
+            connection,
+            message,
+            Body::Memory(&first),
+            decoder,
+            application,
+        )
+    }
+
+    /// Passes over a body that the application did not want.
+    fn skip(
+        &mut self,
+        mut connection: Conn<A>,
+        rest: &mut &[u8],
+        application: &mut A,
+    ) -> Result<(Conn<A>, Flow), Absent> {
+        let Phase::Skipping(skipped) = &mut connection.phase else {
+            return Ok((connection, Flow::On));
+        };
+        skipped.patience = skipped.patience.saturating_sub(rest.len());
+        let decoded = live::decode(&mut skipped.decoder, rest, &self.options.http, |_| {});
+        match decoded {
+            Ok(None) if skipped.patience == 0 => {
+                *rest = &[];
+                self.proceed(connection, Then::Linger)
+            }
+            Ok(None) => {
+                *rest = &[];
+                Ok((connection, Flow::Stop(READ_ON)))
+            }
+            Ok(Some(behind)) => {
+                *rest = behind;
+                self.proceed(connection, Then::NextRequest)
+            }
+            Err(refused) => self.refuse(connection, &[], &refused, application),
+        }
     }
 
     fn read_body(
@@ -267,12 +352,13 @@ impl<A: Application> Engine<A> {
         };
         match upload.finish() {
             Ok(Received::Memory(body)) => {
-                self.call(connection, message, Body::Memory(&body), application)
+                self.call(connection, message, Body::Memory(&body), None, application)
             }
             Ok(Received::File { file, length }) => self.call(
                 connection,
                 message,
                 Body::File { file, length },
+                None,
                 application,
             ),
             Err(error) => self.unstored(connection, &error, application),
@@ -284,6 +370,7 @@ impl<A: Application> Engine<A> {
         mut connection: Conn<A>,
         message: Message<'_>,
         body: Body<'_>,
+        coming: Option<Box<BodyDecoder>>,
         application: &mut A,
     ) -> Result<(Conn<A>, Flow), Absent> {
         let Message {
@@ -326,7 +413,14 @@ impl<A: Application> Engine<A> {
         } else {
             Vec::new()
         };
-        let exchange = Exchange::new(connection, buffer, self.date, facts, may_wait && A::INLINE);
+        let mut exchange =
+            Exchange::new(connection, buffer, self.date, facts, may_wait && A::INLINE);
+        if coming.is_some() {
+            exchange.expect(ComingBody {
+                is_coming: true,
+                waits_for_continue: head.expect_continue && body.length() == 0,
+            });
+        }
         let request = Request {
             head,
             bytes,
@@ -337,7 +431,7 @@ impl<A: Application> Engine<A> {
         self.called = Some(ticket);
         let called = application.call(request, exchange);
         self.called = None;
-        let ended = match called {
+        let mut ended = match called {
             Called::Answered(exchange) => exchange.into_ended(),
             Called::Taken => {
                 if let Some(seat) = self.seats.get_mut(place.key) {
@@ -345,11 +439,29 @@ impl<A: Application> Engine<A> {
                 }
                 return Err(Absent::Taken);
             }
+            Called::Away(departure) => {
+                self.return_scratch_alone(departure.buffer);
+                let away = Away {
+                    socket: departure.socket,
+                    began,
+                    ticket,
+                    bytes_in,
+                    behind: Vec::new(),
+                    interest: departure.interest,
+                };
+                self.depart(place, away, coming);
+                return Err(Absent::Taken);
+            }
             Called::Lost => {
                 self.slot.drop_request(ticket);
                 return Err(Absent::Lost);
             }
         };
+        if A::INLINE {
+            let buffer = std::mem::take(&mut ended.buffer);
+            self.return_scratch(buffer, &mut ended.connection);
+        }
+        ended.connection.leftover = coming;
         self.now = crate::clock::Moment::now();
         self.date.refresh(self.now);
         let micros = self.now.micros_since(began);

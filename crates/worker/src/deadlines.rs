@@ -78,6 +78,9 @@ impl<A: Application> Engine<A> {
             }
             false
         });
+        if A::STREAMS {
+            self.lose_overdue(application);
+        }
         if self.accepting == Accepting::Paused {
             self.accepting = Accepting::Yes;
             if self.watch_listeners().is_err() {

@@ -6,7 +6,7 @@
 //! and `drain.rs`.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +24,7 @@ use crate::clock::{DateLine, Moment};
 use crate::connection::{Connection, Phase, Place};
 use crate::cycle::{Absent, Step};
 use crate::deadlines;
+use crate::live::Live;
 use crate::memory::Budget;
 use crate::options::Options;
 
@@ -64,6 +65,10 @@ pub struct Engine<A: Application> {
     /// Where the present response is put together.
     scratch: Vec<u8>,
     pub(crate) head: Head,
+    /// Connections that are back from a request and have the next one at hand.
+    pub(crate) ripe: Vec<Place>,
+    /// What is received for requests that run elsewhere.
+    pub(crate) landing: Vec<u8>,
     woken: bool,
 }
 
@@ -75,6 +80,8 @@ pub(crate) struct Seat<C> {
     pub connection: Option<Box<Connection<C>>>,
     /// Its request runs elsewhere.
     pub away: Option<Away>,
+    /// It runs elsewhere and hears of what happens.
+    pub live: Option<Live>,
 }
 
 /// Whether the listeners are watched.
@@ -105,6 +112,8 @@ pub(crate) enum Arrived<'a> {
     End,
     /// The socket takes bytes again.
     Room,
+    /// Nothing new, but what was kept may be looked at.
+    Kept,
 }
 
 /// What becomes of a connection after a step.
@@ -148,6 +157,8 @@ impl<A: Application> Engine<A> {
             outbound: Vec::with_capacity(OUTBOUND),
             scratch: Vec::with_capacity(OUTBOUND),
             head: Head::default(),
+            ripe: Vec::new(),
+            landing: Vec::new(),
             woken: false,
             options,
         };
@@ -175,10 +186,7 @@ impl<A: Application> Engine<A> {
     ///
     /// When epoll itself fails, which leaves the worker nothing to do.
     pub fn poll(&mut self, at_most: Duration) -> io::Result<usize> {
-        let until = self
-            .application_due
-            .map_or(self.next_tick, |due| due.min(self.next_tick));
-        let wait = at_most.min(self.now.until(until));
+        let wait = at_most.min(self.now.until(self.due()));
         self.poller.wait(wait)
     }
 
@@ -195,6 +203,10 @@ impl<A: Application> Engine<A> {
             }
         }
         self.run_batch(application);
+        if !self.ripe.is_empty() {
+            self.serve_ripe(application);
+            self.run_batch(application);
+        }
         if self.now >= self.next_tick {
             self.tick(application);
         }
@@ -211,11 +223,11 @@ impl<A: Application> Engine<A> {
                 application,
             );
         } else {
-            self.wake(unpack(token), application);
+            self.wake(unpack(token), event, application);
         }
     }
 
-    fn wake(&mut self, place: Place, application: &mut A) {
+    fn wake(&mut self, place: Place, event: Readiness, application: &mut A) {
         let Some(seat) = self
             .seats
             .get(place.key)
@@ -228,6 +240,7 @@ impl<A: Application> Engine<A> {
                 self.step(place, Arrived::Room, application);
             }
             Some(_) => self.gather(place.key),
+            None if seat.live.is_some() => self.hear(place, event, application),
             None => self.mute(place),
         }
     }
@@ -254,6 +267,7 @@ impl<A: Application> Engine<A> {
             Arrived::Bytes(data) => self.receive(connection, data, application),
             Arrived::End => self.at_end(connection, application),
             Arrived::Room => self.send_on(connection, application),
+            Arrived::Kept => self.advance_input(connection, application),
         }));
         match stepped {
             Ok(step) => self.conclude(place, step),
@@ -321,7 +335,7 @@ impl<A: Application> Engine<A> {
     /// they can be sent while the next call has the buffer.
     pub(crate) fn return_scratch(
         &mut self,
-        mut buffer: Vec<u8>,
+        buffer: Vec<u8>,
         connection: &mut Connection<A::Client>,
     ) {
         if let Some(response) = connection.waiting.take().and_then(|own| buffer.get(own)) {
@@ -329,8 +343,19 @@ impl<A: Application> Engine<A> {
             self.outbound.extend_from_slice(response);
             connection.waiting = Some(start..self.outbound.len());
         }
+        self.return_scratch_alone(buffer);
+    }
+
+    /// Takes the buffer back, with nothing in it that waits.
+    pub(crate) fn return_scratch_alone(&mut self, mut buffer: Vec<u8>) {
         buffer.clear();
         self.scratch = buffer;
+    }
+
+    /// When [`Engine::turn`] has to be called again at the latest, though nothing is ready.
+    pub fn due(&self) -> Moment {
+        self.application_due
+            .map_or(self.next_tick, |due| due.min(self.next_tick))
     }
 
     /// Whether the wake-up descriptor became readable since the last question.
@@ -359,6 +384,13 @@ impl<A: Application> Engine<A> {
     /// The worker was told to leave, or decided it.
     pub fn is_draining(&self) -> bool {
         matches!(self.stage, Stage::Draining { .. })
+    }
+}
+
+/// Another loop may watch it: it is readable when [`Engine::poll`] would find something.
+impl<A: Application> AsFd for Engine<A> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.poller.as_fd()
     }
 }
 

@@ -10,11 +10,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use oxicorn_http::response::{self, BodyEncoder, Facts, Fields, Finish};
+use oxicorn_sys::epoll::Interest;
 use oxicorn_sys::stream::{self, Progress};
 
 use crate::clock::DateLine;
 use crate::connection::{Connection, Peer, Place};
 use crate::output::SharedBytes;
+use crate::raw::Raw;
 
 /// From this size on a piece of a body is sent from where it is instead of being copied behind
 /// the head.
@@ -55,6 +57,23 @@ pub struct Exchange<C> {
     body_sent: u64,
     bytes_sent: u64,
     failure: Option<io::Error>,
+    body: ComingBody,
+}
+
+/// What is still to come of the request, seen from the call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ComingBody {
+    /// The body goes on.
+    pub is_coming: bool,
+    /// The client waits for `100 Continue` before it sends the body.
+    pub waits_for_continue: bool,
+}
+
+/// What the loop needs to know of an exchange that leaves it.
+pub struct Departure {
+    pub(crate) buffer: Vec<u8>,
+    pub(crate) socket: Arc<OwnedFd>,
+    pub(crate) interest: Option<Interest>,
 }
 
 enum Stage {
@@ -110,7 +129,76 @@ impl<C> Exchange<C> {
             body_sent: 0,
             bytes_sent: 0,
             failure: None,
+            body: ComingBody::default(),
         }
+    }
+
+    /// Notes what is still to come of the request.
+    pub(crate) fn expect(&mut self, body: ComingBody) {
+        self.body = body;
+    }
+
+    /// The body of the request had not come whole when it was called; the rest goes to
+    /// [`Application::arrived`](crate::Application::arrived).
+    #[inline]
+    pub fn body_is_coming(&self) -> bool {
+        self.body.is_coming
+    }
+
+    /// The body is asked for: a client that waits for it is told to go on (RFC 9110 §10.1.1).
+    pub fn ask_for_body(&mut self) -> Result<(), Gone> {
+        if std::mem::take(&mut self.body.waits_for_continue) {
+            self.interim(response::CONTINUE)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// The exchange outlives the call: what it has written goes out, and the loop gets its buffer back.
+    pub fn depart(&mut self) -> Departure {
+        // A client that is gone shows with the next write.
+        let _ = self.flush();
+        self.may_wait = false;
+        self.from = 0;
+        Departure {
+            buffer: std::mem::take(&mut self.buffer),
+            socket: Arc::clone(&self.connection.socket),
+            interest: self.connection.interest,
+        }
+    }
+
+    /// Sends what waits, as far as the socket takes it; true if all of it went.
+    pub fn send_waiting(&mut self) -> Result<bool, Gone> {
+        self.has_room()
+    }
+
+    /// Bytes that wait for the client.
+    #[inline]
+    pub fn unsent(&self) -> u64 {
+        if self.connection.output.is_empty() {
+            0
+        } else {
+            self.connection.output.unsent()
+        }
+    }
+
+    /// The client is gone, or the response was broken off.
+    #[inline]
+    pub fn is_cut(&self) -> bool {
+        matches!(self.stage, Stage::Cut)
+    }
+
+    /// The response is complete.
+    #[inline]
+    pub fn is_complete(&self) -> bool {
+        matches!(self.stage, Stage::Complete { .. })
+    }
+
+    /// The connection itself, after a response that changes the protocol. What is received goes to
+    /// the application layer once [`Engine::hand_over`](crate::Engine::hand_over) was asked.
+    pub fn into_raw(mut self) -> Result<Raw<C>, Gone> {
+        self.flush()?;
+        Ok(Raw::new(self.connection, self.bytes_sent))
     }
 
     /// The seat to give it back to.
@@ -167,6 +255,10 @@ impl<C> Exchange<C> {
     pub fn start(&mut self, status: &[u8], code: u16, fields: &Fields) {
         if self.is_started() {
             return;
+        }
+        if self.body.waits_for_continue {
+            // The client may send its body or not: nobody can tell where the next request begins.
+            self.facts.keep_alive = false;
         }
         let sent = response::write_head(
             &mut self.buffer,
@@ -357,10 +449,16 @@ impl<C> Exchange<C> {
     /// Ends the response: the last chunk, and everything to the socket.
     #[inline]
     pub fn finish(&mut self) {
+        self.finish_with_trailers(b"");
+    }
+
+    /// The same, with finished trailer lines where the framing has a place for them.
+    #[inline]
+    pub fn finish_with_trailers(&mut self, trailers: &[u8]) {
         let Stage::Started { body, keep_alive } = &mut self.stage else {
             return;
         };
-        let complete = body.finish(&mut self.buffer);
+        let complete = body.finish_with_trailers(trailers, &mut self.buffer);
         // RFC 9112 §8: a body shorter than announced leaves the client waiting for the rest.
         let keep_alive = *keep_alive && complete == Finish::Complete;
         if self.can_wait() || self.flush().is_ok() {

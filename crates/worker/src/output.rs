@@ -20,6 +20,10 @@ impl<T: AsRef<[u8]> + Send> SharedBytes for T {}
 /// Shorter rests are copied, even if somebody could lend them.
 const WORTH_SHARING: usize = 16 * 1024;
 
+/// A copied piece that has grown to this is not added to: what was sent of it is only given back
+/// when all of it was.
+const PIECE: usize = 64 * 1024;
+
 /// Most bytes that one `sendfile` is asked for.
 const FILE_STEP: u64 = 0x7fff_f000;
 
@@ -73,6 +77,11 @@ impl Output {
         self.segments.is_empty()
     }
 
+    /// Bytes that wait.
+    pub fn unsent(&self) -> u64 {
+        self.segments.iter().map(Segment::unsent).sum()
+    }
+
     /// Bytes that wait in spool files.
     pub fn spooled(&self) -> u64 {
         self.spooled
@@ -91,7 +100,9 @@ impl Output {
             return self.push_spool(data);
         }
         self.held = self.held.saturating_add(data.len());
-        if let Some(Segment::Copied { bytes, .. }) = self.segments.back_mut() {
+        if let Some(Segment::Copied { bytes, .. }) = self.segments.back_mut()
+            && bytes.len() < PIECE
+        {
             bytes.extend_from_slice(data);
         } else {
             self.segments.push_back(Segment::Copied {
@@ -195,6 +206,16 @@ impl Segment {
             Segment::Copied { bytes, sent } => *sent >= bytes.len(),
             Segment::Shared { bytes, sent } => *sent >= (**bytes).as_ref().len(),
             Segment::File { left, .. } | Segment::Spool { left, .. } => *left == 0,
+        }
+    }
+
+    fn unsent(&self) -> u64 {
+        match self {
+            Segment::Copied { bytes, sent } => bytes.len().saturating_sub(*sent) as u64,
+            Segment::Shared { bytes, sent } => {
+                (**bytes).as_ref().len().saturating_sub(*sent) as u64
+            }
+            Segment::File { left, .. } | Segment::Spool { left, .. } => *left,
         }
     }
 
