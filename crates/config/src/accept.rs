@@ -45,6 +45,7 @@ impl Setting {
             Kind::Networks => networks(value),
             Kind::Words => words(value),
             Kind::Protocols => protocols(value),
+            Kind::StatsdAddress => statsd_address(value),
             Kind::Directory => directory(value, environment),
             Kind::Class => class(value),
             Kind::Any | Kind::Hook { .. } | Kind::User | Kind::Group => Ok(value),
@@ -242,6 +243,27 @@ fn protocols(value: Value) -> Verdict {
         Ok(Value::strings(items))
     } else {
         Err(expected.into())
+    }
+}
+
+/// A host may do without a port: StatsD has one of its own.
+fn statsd_address(value: Value) -> Verdict {
+    let value = text(value)?;
+    let Value::Str(address) = &value else {
+        return Ok(value);
+    };
+    let port = match address.rsplit_once(':') {
+        _ if address.starts_with("unix://") => None,
+        // The colons of an address of IP version 6 in its brackets.
+        Some((_, behind)) if behind.ends_with(']') => None,
+        Some((_, port)) => Some(port),
+        None => None,
+    };
+    match port {
+        Some(port) if port.parse::<u16>().is_err() => Err(format!(
+            "HOST:PORT, HOST or unix://PATH, and {port:?} is no port number"
+        )),
+        _ => Ok(value),
     }
 }
 

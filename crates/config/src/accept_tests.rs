@@ -63,6 +63,25 @@ fn one_text_is_a_list_of_one() {
 }
 
 #[test]
+fn metrics_go_to_a_host_with_a_port_number_or_to_a_socket() {
+    for good in [
+        "localhost:8125",
+        "stats",
+        "[::1]",
+        "[::1]:81",
+        "unix:///run/s",
+        "unix:81",
+    ] {
+        assert_eq!(accept("statsd_host", given(good)), Ok(given(good)));
+    }
+    for bad in ["stats:b", "stats:", "stats:70000", "[::1]:x"] {
+        let error = accept("statsd_host", given(bad)).unwrap_err();
+        assert!(error.to_string().contains("no port number"), "{error}");
+    }
+    assert_eq!(accept("statsd_host", Value::None), Ok(Value::None));
+}
+
+#[test]
 fn networks_are_strict() {
     let good = "10.0.0.0/8, *,::1,fe80::/10,0.0.0.0/0,::/0,192.168.0.0/255.255.0.0";
     assert!(accept("forwarded_allow_ips", given(good)).is_ok());

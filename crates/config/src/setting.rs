@@ -176,6 +176,8 @@ pub enum Kind {
     Words,
     /// Comma-separated HTTP versions.
     Protocols,
+    /// Where metrics go: `HOST:PORT`, `HOST` or `unix://PATH`.
+    StatsdAddress,
     /// A directory that exists.
     Directory,
     /// The name of a class, or the class.

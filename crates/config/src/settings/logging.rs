@@ -142,6 +142,7 @@ pub const SETTINGS: &[Setting] = &[
         name: "statsd_host",
         flags: &["--statsd-host"],
         metavar: "ADDRESS",
+        kind: Kind::StatsdAddress,
         help: "Where to send StatsD metrics: HOST:PORT or unix://PATH.",
         ..ENTRY
     },
