@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from peers import FLOOR, OXICORN, ROOT, VENVS, Server
+from peers import FLOOR, ROOT, VENVS, Server
 
 # One Flask for all servers, so that the framework is the same to the byte.
 FLASK = "flask==3.1.3"
@@ -21,7 +21,7 @@ class NotInstalled(Exception):
 
 def program_of(server: Server, oxicorn: Path) -> Path:
     """Install the server if need be; its command, or the `bin` folder of its venv."""
-    if server.name == OXICORN:
+    if server.own:
         if not oxicorn.is_file():
             raise NotInstalled(f"{oxicorn} does not exist: run `make build`")
         return oxicorn.absolute()
@@ -45,7 +45,7 @@ def version_of(server: Server, program: Path) -> str:
     """The version that runs, for the report."""
     if server.name == FLOOR:
         return "-"
-    if server.name == OXICORN:
+    if server.own:
         said = subprocess.run(
             [program, "--version"], capture_output=True, text=True, timeout=30, check=False
         )

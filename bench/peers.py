@@ -47,13 +47,18 @@ class Server:
     with_packages: tuple[str, ...] = ()
     needs: str = ""
     """What its installation needs beyond pip, said when it fails."""
+    own: bool = False
+    """Ours with some settings: no peer."""
     extra: bool = False
     """Only on request (`--servers all` or by name)."""
 
 
-def _oxicorn(site: Site) -> list[str]:
-    command = [str(site.program), "-w", "1", "-b", site.address]
-    return [*command, "--chdir", str(APPS), site.workload.app]
+def _oxicorn(*options: str) -> Callable[[Site], list[str]]:
+    def command(site: Site) -> list[str]:
+        command = [str(site.program), "-w", "1", "-b", site.address, *options]
+        return [*command, "--chdir", str(APPS), site.workload.app]
+
+    return command
 
 
 def _floor(site: Site) -> list[str]:
@@ -103,7 +108,9 @@ def _launched(name: str) -> Callable[[Site], list[str]]:
 
 
 SERVERS = (
-    Server(OXICORN, _oxicorn),
+    Server(OXICORN, _oxicorn(), own=True),
+    # What the usual access log costs: standard output is a file, see `process.RunningServer`.
+    Server("oxicorn-log", _oxicorn("--access-logfile", "-"), own=True, extra=True),
     Server(FLOOR, _floor),
     Server(
         "bjoern",
@@ -138,3 +145,6 @@ SERVERS = (
         extra=True,
     ),
 )
+
+# These are no peers of each other.
+OWN = frozenset(server.name for server in SERVERS if server.own)

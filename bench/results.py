@@ -10,7 +10,7 @@ from statistics import median
 from typing import Any
 
 from measure import Conditions, Round
-from peers import FLOOR, OXICORN
+from peers import FLOOR, OWN, OXICORN
 from workloads import Workload
 
 # Above this the round shared its cores with somebody else.
@@ -86,7 +86,7 @@ class Results:
         peers = {
             name: outcome.median("cpu_us")
             for name, outcome in self.outcomes.get(workload, {}).items()
-            if name not in (OXICORN, FLOOR) and outcome.correct
+            if name not in (*OWN, FLOOR) and outcome.correct
         }
         return min(peers, key=peers.__getitem__) if peers else None
 

@@ -9,6 +9,8 @@ from results import Results
 
 # CPU a request of the hello workload, as a share of the other server's.
 HELLO_CPU = {"bjoern": 0.75, "freastal": 0.9, "granian": 0.45, "gunicorn": 0.035, FLOOR: 1.3}
+# The same with the access log on, as a share of itself without one.
+ACCESS_LOG_CPU = 1.15
 # CPU a request of every workload, as a share of the cheapest correct peer's.
 BEST_PEER_CPU = 1.0
 # Peak memory of the worker in the hello workload, as a share of Gunicorn's.
@@ -38,9 +40,19 @@ def targets(results: Results) -> list[Target]:
         if best := results.best_peer(workload.name):
             text = f"{workload.name}: CPU of the best peer, {best}"
             found.append(_share(results, workload.name, "cpu_us", best, BEST_PEER_CPU, text))
+    if logged := _cost_of_the_access_log(results):
+        found.append(logged)
     text = "hello: peak memory of gunicorn"
     found.append(_share(results, "hello", "worker_peak_rss_mib", "gunicorn", GUNICORN_RSS, text))
     return [target for target in found if target is not None]
+
+
+def _cost_of_the_access_log(results: Results) -> Target | None:
+    without = results.figure("hello", OXICORN, "cpu_us")
+    logged = results.figure("hello", "oxicorn-log", "cpu_us")
+    if not (without and logged):
+        return None
+    return Target("hello: with the access log, of without", logged / without, ACCESS_LOG_CPU)
 
 
 def _share(
