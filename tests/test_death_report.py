@@ -37,7 +37,7 @@ def test_a_killed_worker_is_reported_with_the_request_in_flight(start):
     with begin(master, "/wait/60"):
         os.kill(worker, signal.SIGKILL)
         (line,) = reports(master)
-    assert "[ERROR] Death of worker 1 (pid:%d): SIGKILL, " % worker in line
+    assert f"[ERROR] Death of worker 1 (pid:{worker}): SIGKILL, " in line
     assert "was serving GET /wait/60 from a unix socket for " in line
     assert re.search(r"; lived \d+\.\d s; requests answered: [1-9]\d*; memory \d+\.\d MiB; ", line)
     # The line that people grep for is still there.
