@@ -11,7 +11,7 @@ use oxicorn_sys::wait::{self, WakeUp};
 use crate::kills::Kills;
 use crate::{
     Action, Arbiter, Cause, DeathReport, Ended, Event, Forked, Host, Level, Notice, Outcome,
-    Request,
+    Request, Says,
 };
 
 /// How often the new arbiter of a SIGUSR2 looks whether the old one is still there.
@@ -81,7 +81,11 @@ impl Driver<'_> {
             let event = Event::Seen {
                 age,
                 beat: slot.last_beat().map(Duration::from_millis),
-                ready: matches!(slot.state(), State::Ready | State::Draining),
+                says: match slot.state() {
+                    State::Ready | State::Draining => Says::Ready,
+                    State::Retiring => Says::Retiring,
+                    State::Free | State::Booting | State::Exited => Says::Nothing,
+                },
             };
             self.arbiter.handle(event, now());
         }

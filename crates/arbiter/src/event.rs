@@ -18,6 +18,17 @@ pub struct Options {
     pub daemon: bool,
 }
 
+/// What a worker says about itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Says {
+    /// Nothing yet.
+    Nothing,
+    /// Its application is loaded.
+    Ready,
+    /// It serves, and wants to be replaced.
+    Retiring,
+}
+
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
@@ -43,8 +54,8 @@ pub enum Event {
         age: u32,
         /// Its last heartbeat, if there was one.
         beat: Option<Duration>,
-        /// Its application is loaded.
-        ready: bool,
+        /// What it says about itself.
+        says: Says,
     },
     /// A child has ended.
     Exited {

@@ -28,7 +28,7 @@ mod tests;
 pub use action::Action;
 pub use death::{Cause, DeathReport, Ended, Reason};
 pub use driver::{Driver, End};
-pub use event::{Event, Options};
+pub use event::{Event, Options, Says};
 pub use host::{Forked, Host, Request};
 pub use kills::Kills;
 pub use notice::{Level, Notice};

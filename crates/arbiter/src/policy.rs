@@ -14,7 +14,7 @@ use crate::pause::Pause;
 use crate::rollout::Rollout;
 use crate::stop::{LAST_WAIT, Phase};
 use crate::worker::{Life, WorkerHandle};
-use crate::{Action, Event, Notice, Options};
+use crate::{Action, Event, Notice, Options, Says};
 
 /// Other arbiters on the same sockets (SIGUSR2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,7 +80,7 @@ impl Arbiter {
                 self.note_early_death(now);
             }
             // A tick follows once all workers have been looked at.
-            Event::Seen { age, beat, ready } => return self.handle_seen(age, beat, ready),
+            Event::Seen { age, beat, says } => return self.handle_seen(age, beat, says),
             Event::Exited { pid, death } => self.reap_worker(pid, death, now),
             Event::Reloaded(options) => self.begin_rollout(options),
             Event::ReloadRefused => self.notify(Milestone::Ready),
@@ -210,15 +210,18 @@ impl Arbiter {
         self.dismiss(|_| true);
     }
 
-    fn handle_seen(&mut self, age: u32, beat: Option<Duration>, ready: bool) {
+    fn handle_seen(&mut self, age: u32, beat: Option<Duration>, says: Says) {
         let Some(worker) = self.worker(age) else {
             return;
         };
         worker.last_beat = beat.or(worker.last_beat);
         // Custom workers may do without the boot procedure, but they have to beat.
-        if let (Life::Booting(pid), true) = (worker.life, ready || beat.is_some()) {
-            worker.life = Life::Ready(pid);
-        }
+        let is_up = says != Says::Nothing || beat.is_some();
+        worker.life = match worker.life {
+            Life::Booting(pid) | Life::Ready(pid) if says == Says::Retiring => Life::Retiring(pid),
+            Life::Booting(pid) if is_up => Life::Ready(pid),
+            life => life,
+        };
     }
 
     fn settle_fork(&mut self, age: u32, exists: impl FnOnce(&mut WorkerHandle) -> bool) {

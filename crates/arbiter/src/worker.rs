@@ -28,6 +28,8 @@ pub enum Life {
     Booting(i32),
     /// Serving.
     Ready(i32),
+    /// Serving, and asking for a replacement.
+    Retiring(i32),
     /// Silent for too long and sent SIGABRT.
     Aborted {
         /// Its process.
@@ -46,6 +48,7 @@ impl WorkerHandle {
             Life::Forking => None,
             Life::Booting(pid)
             | Life::Ready(pid)
+            | Life::Retiring(pid)
             | Life::Aborted { pid, .. }
             | Life::Leaving(pid) => Some(pid),
         }
@@ -53,12 +56,20 @@ impl WorkerHandle {
 
     /// It serves requests.
     pub fn is_ready(&self) -> bool {
-        matches!(self.life, Life::Ready(_))
+        matches!(self.life, Life::Ready(_) | Life::Retiring(_))
     }
 
-    /// It serves or is going to, so it needs no replacement.
+    /// It serves, until there is a replacement for it.
+    pub fn is_retiring(&self) -> bool {
+        matches!(self.life, Life::Retiring(_))
+    }
+
+    /// It serves or is going to, and has not been told to leave.
     pub fn stays(&self) -> bool {
-        matches!(self.life, Life::Forking | Life::Booting(_) | Life::Ready(_))
+        matches!(
+            self.life,
+            Life::Forking | Life::Booting(_) | Life::Ready(_) | Life::Retiring(_)
+        )
     }
 
     /// When its heartbeat becomes overdue.
@@ -72,7 +83,7 @@ impl WorkerHandle {
     /// Makes it leave; gives the signal to send, none if it was told before.
     pub fn leave(&mut self) -> Option<(i32, Signal)> {
         match self.life {
-            Life::Booting(pid) | Life::Ready(pid) => {
+            Life::Booting(pid) | Life::Ready(pid) | Life::Retiring(pid) => {
                 self.life = Life::Leaving(pid);
                 Some((pid, Signal::Term))
             }

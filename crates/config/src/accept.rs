@@ -36,6 +36,7 @@ impl Setting {
             Kind::Text => text(value),
             Kind::Int { min, max } => whole_number(value, min, max),
             Kind::Workers => workers(value, environment),
+            Kind::Size => size(value),
             Kind::Bool => boolean(value),
             Kind::List => list(value),
             Kind::Files => files(value),
@@ -85,6 +86,25 @@ fn workers(value: Value, environment: &Environment) -> Verdict {
         return Ok(Value::Int(i64::try_from(processors).unwrap_or(i64::MAX)));
     }
     whole_number(value, 0, i64::MAX).map_err(|expected| format!("{expected}, or auto"))
+}
+
+fn size(value: Value) -> Verdict {
+    let expected = "a number of bytes, or one with K, M or G such as 512M";
+    let text = match &value {
+        Value::Str(text) => text.trim(),
+        _ => return whole_number(value, 0, i64::MAX).map_err(|_| expected.into()),
+    };
+    let (digits, unit) = match text.char_indices().last() {
+        Some((at, 'K' | 'k')) => (&text[..at], 1 << 10),
+        Some((at, 'M' | 'm')) => (&text[..at], 1 << 20),
+        Some((at, 'G' | 'g')) => (&text[..at], 1 << 30),
+        _ => (text, 1),
+    };
+    number::decimal(digits)
+        .filter(|number| *number >= 0)
+        .and_then(|number| number.checked_mul(unit))
+        .map(Value::Int)
+        .ok_or_else(|| expected.into())
 }
 
 fn boolean(value: Value) -> Verdict {

@@ -20,6 +20,10 @@ pub struct Config {
     pub threads: usize,
     pub max_requests: u64,
     pub max_requests_jitter: u64,
+    /// Bytes; 0 means no limit.
+    pub max_worker_memory: u64,
+    /// Seconds; 0 means no limit.
+    pub max_worker_lifetime: u64,
     /// Seconds; 0 means no limit.
     pub timeout: u64,
     /// Seconds.
@@ -106,6 +110,8 @@ impl Config {
             threads: read.number("threads")?,
             max_requests: read.number("max_requests")?,
             max_requests_jitter: read.number("max_requests_jitter")?,
+            max_worker_memory: read.number("max_worker_memory")?,
+            max_worker_lifetime: read.number("max_worker_lifetime")?,
             timeout: read.number("timeout")?,
             graceful_timeout: read.number("graceful_timeout")?,
             keepalive: read.number("keepalive")?,

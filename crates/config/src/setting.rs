@@ -153,6 +153,8 @@ pub enum Kind {
     },
     /// A whole number, not negative, or `auto`: as many as there are usable processors.
     Workers,
+    /// A number of bytes, or one with K, M or G behind it (powers of 1024).
+    Size,
     /// `True` or `False`, or `None`.
     Bool,
     /// A list of texts; a single text stands for a list of one.

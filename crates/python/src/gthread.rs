@@ -9,7 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use oxicorn_http::{Head, Refused};
 use oxicorn_worker::clock::Moment;
-use oxicorn_worker::{Application, Body, Called, Exchange, Peer, Place, Request};
+use oxicorn_worker::{Application, Body, Called, Exchange, Peer, Place, Request, Retirement};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -264,7 +264,7 @@ impl Application for Front<'_> {
         self.journal.trouble(peer, what, error);
     }
 
-    fn last_request(&mut self) {
-        self.journal.last_request();
+    fn retiring(&mut self, reason: Retirement) {
+        self.journal.retiring(reason);
     }
 }

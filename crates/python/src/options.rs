@@ -6,21 +6,19 @@ use std::time::Duration;
 use oxicorn_config::{Config, HeaderMap, ProxyProtocol};
 use oxicorn_http::trust::{BadNetwork, Networks};
 use oxicorn_http::{Settings, proxy};
+use oxicorn_worker::Limits;
 use rustix::process::{Resource, getrlimit};
 
 /// Descriptors that are left for the application.
 const SPARE_DESCRIPTORS: u64 = 64;
 
-/// The engine's options. `max_requests` includes the worker's jitter.
-pub fn worker(
-    config: &Config,
-    max_requests: Option<u64>,
-) -> Result<oxicorn_worker::Options, BadNetwork> {
+/// The engine's options. `limits` include the worker's jitter.
+pub fn worker(config: &Config, limits: Limits) -> Result<oxicorn_worker::Options, BadNetwork> {
     Ok(oxicorn_worker::Options {
         http: http(config),
         keepalive: Duration::from_secs(config.keepalive),
         graceful_timeout: Duration::from_secs(config.graceful_timeout),
-        max_requests,
+        limits,
         connections: connections(),
         has_siblings: config.workers > 1,
         proxy_protocol: match config.proxy_protocol {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use oxicorn_config::Config;
 use oxicorn_worker::clock::Moment;
-use oxicorn_worker::{Application, Engine};
+use oxicorn_worker::{Application, Engine, Limits};
 use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
@@ -27,8 +27,8 @@ const PARENT_CHECK: Duration = Duration::from_secs(1);
 /// Longest wait for readiness; the engine's own ticks are shorter.
 const IDLE: Duration = Duration::from_secs(1);
 
-/// Serves the worker's sockets until it is told to leave (`worker.alive` is false), its arbiter is
-/// gone, or it has served `max_requests`.
+/// Serves the worker's sockets until it is told to leave (`worker.alive` is false) or its arbiter is
+/// gone.
 ///
 /// # Errors
 ///
@@ -47,6 +47,20 @@ pub fn run_sync(worker: &Bound<'_, PyAny>) -> PyResult<()> {
     let mut application = Wsgi::new(worker, &common, &listeners, config.sendfile)?;
     Loop::new(worker, options, sockets, wakeup)?.run(&mut application, |_, application| {
         application.exit_was_raised()
+    })
+}
+
+/// When the worker asks to be replaced. Its own numbers include its jitter.
+fn limits(worker: &Bound<'_, PyAny>, config: &Config) -> PyResult<Limits> {
+    let number = |name: &str| worker.getattr(name)?.extract::<u64>();
+    let requests = number("max_requests")?;
+    let memory = number("max_memory")?;
+    let lifetime: f64 = worker.getattr("max_lifetime")?.extract()?;
+    let lifetime = Duration::try_from_secs_f64(lifetime).unwrap_or(Duration::MAX);
+    Ok(Limits {
+        requests: Some(requests).filter(|_| config.max_requests > 0),
+        memory_kib: Some(memory / 1024).filter(|_| config.max_worker_memory > 0),
+        lifetime: Some(lifetime).filter(|_| config.max_worker_lifetime > 0),
     })
 }
 
@@ -71,9 +85,7 @@ impl Parts {
     pub fn of(worker: &Bound<'_, PyAny>, multithread: bool) -> PyResult<Parts> {
         let py = worker.py();
         let config = config::typed(&worker.getattr("cfg")?)?;
-        let max_requests: u64 = worker.getattr("max_requests")?.extract()?;
-        let max_requests = Some(max_requests).filter(|_| config.max_requests > 0);
-        let options = options::worker(&config, max_requests)
+        let options = options::worker(&config, limits(worker, &config)?)
             .map_err(|error| PyValueError::new_err(error.to_string()))?;
         let (sockets, listeners) = listeners(worker)?;
         let wakeup = duplicate(&worker.getattr("PIPE")?.get_item(0)?)?;

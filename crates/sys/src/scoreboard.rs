@@ -44,6 +44,8 @@ pub enum State {
     Draining = 3,
     /// The process is gone; the record is kept until the arbiter has read it.
     Exited = 4,
+    /// It serves, and asks for a replacement.
+    Retiring = 5,
 }
 
 impl State {
@@ -53,6 +55,7 @@ impl State {
             2 => State::Ready,
             3 => State::Draining,
             4 => State::Exited,
+            5 => State::Retiring,
             _ => State::Free,
         }
     }

@@ -9,6 +9,7 @@ use crate::clock::Moment;
 use crate::connection::{Peer, Place};
 use crate::exchange::{Departure, Exchange};
 use crate::live::{Appetite, End};
+use crate::retire::Reason as Retirement;
 
 /// Runs requests. One implementation an interface (WSGI, ASGI); the loop knows no Python.
 pub trait Application {
@@ -64,8 +65,9 @@ pub trait Application {
     /// Something of the system failed that concerns one connection only.
     fn trouble(&mut self, peer: &Peer, what: &str, error: &io::Error);
 
-    /// The request about to be called is the last one before the worker is recycled.
-    fn last_request(&mut self);
+    /// The worker asks to be replaced, and says so on the scoreboard. It serves on until it is told
+    /// to leave; somebody should have the arbiter look.
+    fn retiring(&mut self, reason: Retirement);
 }
 
 /// What became of a request.

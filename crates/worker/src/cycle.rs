@@ -16,6 +16,7 @@ use crate::deadlines;
 use crate::engine::{Engine, Next};
 use crate::exchange::{ComingBody, Exchange};
 use crate::live;
+use crate::retire::Reason as Retirement;
 use crate::upload::{Received, Upload};
 
 pub(crate) type Conn<A> = Box<Connection<<A as Application>::Client>>;
@@ -380,9 +381,8 @@ impl<A: Application> Engine<A> {
         } = message;
         self.requests = self.requests.saturating_add(1);
         connection.requests = connection.requests.saturating_add(1);
-        if Some(self.requests) == self.options.max_requests {
-            application.last_request();
-            self.drain(application);
+        if Some(self.requests) == self.options.limits.requests {
+            self.retire(Retirement::Requests, application);
         }
         let facts = Facts {
             version: head.version,

@@ -5,8 +5,6 @@
 
 use std::time::Duration;
 
-use oxicorn_sys::resources;
-
 use crate::application::Application;
 use crate::clock::Moment;
 use crate::connection::Phase;
@@ -51,7 +49,7 @@ impl<A: Application> Engine<A> {
     fn bounded(&self, patience: Duration, bound: impl Fn(Moment, Moment) -> Moment) -> Moment {
         let deadline = self.now.after(patience);
         match self.stage {
-            Stage::Serving => deadline,
+            Stage::Serving | Stage::Retiring => deadline,
             Stage::Draining {
                 silent_until,
                 until,
@@ -64,7 +62,7 @@ impl<A: Application> Engine<A> {
         let tick = if self.is_draining() { DRAIN_TICK } else { TICK };
         self.next_tick = self.now.after(tick);
         self.slot.beat(self.now.millis());
-        self.measure_memory();
+        self.examine(application);
         let now = self.now;
         // Dropping a connection closes it. One whose response is under way is cut off: the
         // client has not read anything for long.
@@ -86,16 +84,6 @@ impl<A: Application> Engine<A> {
             if self.watch_listeners().is_err() {
                 self.accepting = Accepting::Paused;
             }
-        }
-    }
-
-    /// For the report should the worker die.
-    pub(crate) fn measure_memory(&self) {
-        if self.is_draining() {
-            return;
-        }
-        if let Some(kib) = resources::resident_kib() {
-            self.slot.set_rss(kib, self.now.millis());
         }
     }
 

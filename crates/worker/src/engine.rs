@@ -51,6 +51,7 @@ pub struct Engine<A: Application> {
     pub(crate) budget: Arc<Budget>,
     pub(crate) slot: Slot,
     pub(crate) now: Moment,
+    pub(crate) born: Moment,
     pub(crate) date: DateLine,
     pub(crate) next_tick: Moment,
     /// When the application wants to be asked again.
@@ -96,6 +97,8 @@ pub(crate) enum Accepting {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
     Serving,
+    /// Still serving, and asking for a replacement.
+    Retiring,
     /// No new connections; those that are idle may still send until `silent_until`, all others
     /// have until `until`.
     Draining {
@@ -147,6 +150,7 @@ impl<A: Application> Engine<A> {
             budget: Budget::new(MEMORY, options.upload_directory.clone()),
             slot,
             now,
+            born: now,
             date: DateLine::new(now),
             next_tick: now.after(deadlines::TICK),
             application_due: None,
@@ -376,7 +380,7 @@ impl<A: Application> Engine<A> {
     /// The worker drains and has nothing left, or no time.
     pub fn is_finished(&self) -> bool {
         match self.stage {
-            Stage::Serving => false,
+            Stage::Serving | Stage::Retiring => false,
             Stage::Draining { until, .. } => self.seats.is_empty() || self.now >= until,
         }
     }

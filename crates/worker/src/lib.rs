@@ -27,6 +27,7 @@ pub mod memory;
 mod options;
 mod output;
 mod raw;
+mod retire;
 mod schedule;
 mod upload;
 
@@ -38,3 +39,4 @@ pub use live::{Appetite, End};
 pub use options::Options;
 pub use output::SharedBytes;
 pub use raw::Raw;
+pub use retire::{Limits, Reason as Retirement};

@@ -6,6 +6,8 @@ use std::time::Duration;
 use oxicorn_http::proxy;
 use oxicorn_http::trust::Networks;
 
+use crate::retire::Limits;
+
 /// How a worker serves.
 pub struct Options {
     /// The parser's limits and switches.
@@ -14,8 +16,8 @@ pub struct Options {
     pub keepalive: Duration,
     /// How long a draining worker goes on with what it has.
     pub graceful_timeout: Duration,
-    /// Requests after which the worker drains; `None`: never.
-    pub max_requests: Option<u64>,
+    /// What the worker may reach before it asks to be replaced.
+    pub limits: Limits,
     /// Connections that may be open at once; the longest idle one makes room for a new one.
     pub connections: usize,
     /// Whether other workers accept from the same listeners: then one connection a turn is

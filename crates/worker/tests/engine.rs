@@ -13,8 +13,10 @@ use std::time::{Duration, Instant};
 use oxicorn_http::response::{Fields, status_code};
 use oxicorn_http::trust::Networks;
 use oxicorn_http::{Refused, Settings, proxy};
-use oxicorn_sys::scoreboard::{Scoreboard, Slot};
-use oxicorn_worker::{Application, Body, Called, Engine, Exchange, Options, Peer, Place, Request};
+use oxicorn_sys::scoreboard::{Scoreboard, Slot, State};
+use oxicorn_worker::{
+    Application, Body, Called, Engine, Exchange, Limits, Options, Peer, Place, Request, Retirement,
+};
 
 /// No condition takes longer than this to come true.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -23,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Default)]
 struct Echo {
     refused: Vec<u16>,
-    last_requests: usize,
+    retirements: Vec<Retirement>,
     taken: Vec<(Place, Exchange<u32>)>,
 }
 
@@ -67,8 +69,8 @@ impl Application for Echo {
         panic!("{what}: {} {error}", peer.text);
     }
 
-    fn last_request(&mut self) {
-        self.last_requests += 1;
+    fn retiring(&mut self, reason: Retirement) {
+        self.retirements.push(reason);
     }
 }
 
@@ -103,7 +105,9 @@ impl Application for Elsewhere {
         self.0.trouble(peer, what, error);
     }
 
-    fn last_request(&mut self) {}
+    fn retiring(&mut self, reason: Retirement) {
+        self.0.retiring(reason);
+    }
 }
 
 struct Server<A: Application> {
@@ -164,7 +168,7 @@ fn options() -> Options {
         http: oxicorn_http::Options::new(&Settings::default()),
         keepalive: Duration::from_secs(60),
         graceful_timeout: Duration::from_secs(30),
-        max_requests: None,
+        limits: Limits::default(),
         connections: 1000,
         has_siblings: false,
         proxy_protocol: proxy::Mode::Off,
@@ -343,18 +347,41 @@ fn keepalive_zero_closes_after_each_response() {
 }
 
 #[test]
-fn the_last_request_of_a_worker_closes_and_drains() {
-    let mut server = Server::<Echo>::start(|options| options.max_requests = Some(2));
+fn a_worker_with_enough_requests_asks_once_and_serves_on() {
+    let mut server = Server::<Echo>::start(|options| options.limits.requests = Some(2));
     let mut client = server.connect();
-    client.send(GET);
-    server.until(&mut client, |client| client.responses() == 1);
-    client.send(GET);
+    for count in 1..5 {
+        client.send(GET);
+        server.until(&mut client, |client| client.responses() == count);
+        assert_eq!(server.slot.state() == State::Retiring, count >= 2);
+    }
+    assert_eq!(server.application.retirements, [Retirement::Requests]);
+    assert!(!client.text().contains("Connection: close\r\n"));
+    server.engine.drain(&mut server.application);
     server.until(&mut client, |client| client.is_closed);
-    assert_eq!(
-        (client.responses(), server.application.last_requests),
-        (2, 1)
-    );
-    assert!(server.engine.is_finished());
+    assert_eq!(server.slot.state(), State::Draining);
+}
+
+#[test]
+fn a_worker_that_is_old_or_large_asks() {
+    for limits in [
+        Limits {
+            lifetime: Some(Duration::ZERO),
+            ..Limits::default()
+        },
+        Limits {
+            memory_kib: Some(1),
+            ..Limits::default()
+        },
+    ] {
+        let mut server = Server::<Echo>::start(|options| options.limits = limits);
+        let end = Instant::now() + PATIENCE;
+        while server.application.retirements.is_empty() {
+            server.turn();
+            assert!(Instant::now() < end);
+        }
+        assert_eq!(server.slot.state(), State::Retiring);
+    }
 }
 
 #[test]

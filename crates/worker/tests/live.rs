@@ -15,7 +15,8 @@ use oxicorn_http::trust::Networks;
 use oxicorn_http::{Refused, Settings, proxy};
 use oxicorn_sys::scoreboard::Scoreboard;
 use oxicorn_worker::{
-    Appetite, Application, Body, Called, End, Engine, Exchange, Options, Peer, Place, Request,
+    Appetite, Application, Body, Called, End, Engine, Exchange, Limits, Options, Peer, Place,
+    Request, Retirement,
 };
 
 /// No condition takes longer than this to come true.
@@ -81,7 +82,7 @@ impl Application for Taker {
         panic!("{what}: {} {error}", peer.text);
     }
 
-    fn last_request(&mut self) {}
+    fn retiring(&mut self, _: Retirement) {}
 }
 
 fn respond(exchange: &mut Exchange<()>, body: &[u8]) {
@@ -170,7 +171,7 @@ fn options() -> Options {
         http: oxicorn_http::Options::new(&Settings::default()),
         keepalive: Duration::from_secs(60),
         graceful_timeout: Duration::from_secs(30),
-        max_requests: None,
+        limits: Limits::default(),
         connections: 1000,
         has_siblings: false,
         proxy_protocol: proxy::Mode::Off,

@@ -52,6 +52,9 @@ class Worker:
         if cfg.max_requests > 0:
             # So that workers that were started together do not all leave together.
             self.max_requests = cfg.max_requests + random.randint(0, cfg.max_requests_jitter)
+        #: Bytes and seconds at which it asks to be replaced, where that is wanted.
+        self.max_memory = int(shortened(cfg.max_worker_memory))
+        self.max_lifetime = shortened(cfg.max_worker_lifetime)
         self.wsgi: Any = None
         self.wait_fds: list[Any] = []
         #: The heartbeat by another name.
@@ -189,6 +192,11 @@ class Worker:
             util.write_error(client, status, reason, str(exc) if status < 500 else "")
         except OSError:
             self.log.debug("Failed to send error message.")
+
+
+def shortened(limit: float) -> float:
+    """Take up to a tenth away, so that workers that were started together are replaced apart."""
+    return limit * random.uniform(0.9, 1.0)
 
 
 class Heartbeat:

@@ -45,7 +45,7 @@ impl Arbiter {
         let is_new = |worker: &WorkerHandle| worker.stays() && worker.generation == generation;
         let is_old = |worker: &WorkerHandle| worker.stays() && worker.generation != generation;
 
-        let (new, old) = (self.count(is_new), self.count(is_old));
+        let old = self.count(is_old);
         let wanted = match &self.rollout {
             // The canary, and the replacements of old workers that end meanwhile.
             Rollout::Canary(before) if old > 0 => {
@@ -53,12 +53,18 @@ impl Arbiter {
             }
             _ => self.target,
         };
+        let most = wanted.saturating_add(self.recycle(wanted));
+        let new = self.count(is_new);
         if self.pause.wait(now).is_none() {
-            for _ in new..wanted {
+            for _ in new..most {
                 self.spawn_worker(now);
             }
         }
-        self.dismiss_oldest(new.saturating_sub(wanted), is_new);
+        let excess = new.saturating_sub(most);
+        let unready = self.count(|worker| is_new(worker) && !worker.is_ready());
+        // Who does not serve yet is missed least.
+        self.dismiss_oldest(excess, |worker| is_new(worker) && !worker.is_ready());
+        self.dismiss_oldest(excess.saturating_sub(unready), is_new);
 
         let ready = self.count(|worker| is_new(worker) && worker.is_ready());
         let needed = match self.rollout {
@@ -66,6 +72,19 @@ impl Arbiter {
             _ => self.target.saturating_sub(ready),
         };
         self.dismiss_oldest(old.saturating_sub(needed), is_old);
+    }
+
+    /// Lets workers go that asked for it and have been replaced; gives how many there may be beyond those that
+    /// are wanted. One at a time: a reload replaces them anyway.
+    fn recycle(&mut self, wanted: usize) -> usize {
+        let generation = self.generation;
+        let is_new = |worker: &WorkerHandle| worker.stays() && worker.generation == generation;
+        let serving = self.count(|worker| is_new(worker) && worker.is_ready());
+        self.dismiss_oldest(serving.saturating_sub(wanted), |worker| {
+            is_new(worker) && worker.is_retiring()
+        });
+        let is_settled = matches!(self.rollout, Rollout::Settled);
+        usize::from(is_settled && self.count(|worker| is_new(worker) && worker.is_retiring()) > 0)
     }
 
     pub(super) fn spawn_worker(&mut self, now: Duration) {
@@ -112,7 +131,7 @@ impl Arbiter {
         } else {
             let lived = now.saturating_sub(worker.born) >= YOUNG || death == Death::Code(0);
             match worker.life {
-                Life::Ready(_) if lived => self.pause.reset(),
+                Life::Ready(_) | Life::Retiring(_) if lived => self.pause.reset(),
                 Life::Aborted { .. } => {}
                 _ => self.note_early_death(now),
             }

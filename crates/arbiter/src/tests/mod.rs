@@ -2,6 +2,7 @@
 
 mod crashes;
 mod deaths;
+mod recycling;
 mod reload;
 mod shutdown;
 mod sim;

@@ -6,7 +6,7 @@ use oxicorn_sys::notify::Milestone;
 use oxicorn_sys::signals::Signal;
 use oxicorn_sys::wait::Death;
 
-use crate::{Action, Arbiter, Ended, Event, Notice, Options};
+use crate::{Action, Arbiter, Ended, Event, Notice, Options, Says};
 
 /// The pid of worker number `age`.
 pub fn pid(age: u32) -> i32 {
@@ -97,16 +97,21 @@ impl Sim {
     }
 
     pub fn ready(&mut self, age: u32) {
-        self.seen(age, None, true);
+        self.seen(age, None, Says::Ready);
     }
 
     /// A heartbeat, now.
     pub fn beat(&mut self, age: u32) {
-        self.seen(age, Some(self.now), true);
+        self.seen(age, Some(self.now), Says::Ready);
     }
 
-    fn seen(&mut self, age: u32, beat: Option<Duration>, ready: bool) {
-        self.event(Event::Seen { age, beat, ready });
+    /// It asks for a replacement.
+    pub fn retires(&mut self, age: u32) {
+        self.seen(age, None, Says::Retiring);
+    }
+
+    fn seen(&mut self, age: u32, beat: Option<Duration>, says: Says) {
+        self.event(Event::Seen { age, beat, says });
         self.event(Event::Tick);
     }
 
@@ -214,6 +219,13 @@ pub fn bury(age: u32) -> Action {
     Action::Bury {
         age,
         boot_failure: false,
+    }
+}
+
+pub fn bury_failed(age: u32) -> Action {
+    Action::Bury {
+        age,
+        boot_failure: true,
     }
 }
 

@@ -1,4 +1,4 @@
-//! The table: one entry a setting, one file a section.
+//! The table: one entry a setting, one file a section (and one for our own about the life of workers).
 
 mod config_file;
 mod control;
@@ -6,6 +6,7 @@ mod debugging;
 mod dirty;
 mod hooks;
 mod http2;
+mod lifecycle;
 mod logging;
 mod process_naming;
 mod security;
@@ -17,10 +18,11 @@ mod worker_processes;
 use crate::Setting;
 
 /// The sections' entries, in the order of the reference page.
-const SECTIONS: [&[Setting]; 14] = [
+const SECTIONS: [&[Setting]; 15] = [
     config_file::SETTINGS,
     server_socket::SETTINGS,
     worker_processes::SETTINGS,
+    lifecycle::SETTINGS,
     security::SETTINGS,
     debugging::SETTINGS,
     server_mechanics::SETTINGS,

@@ -61,7 +61,9 @@ pub const SETTINGS: &[Setting] = &[
         flags: &["--max-requests"],
         default: Fallback::Value(Const::Int(0)),
         help: "Requests after which a worker is replaced; 0: never.",
-        details: "Errors of the application count, malformed requests do not.",
+        details: "Errors of the application count, malformed requests do not. The worker serves on \
+            until its replacement is ready, so it answers some more. One worker is replaced after \
+            the other.",
         ..NUMBER
     },
     Setting {

@@ -10,11 +10,13 @@ mod service;
 mod slot;
 mod sockets;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use oxicorn_arbiter::{Arbiter, Driver, End, Kills, Options};
 use oxicorn_sys::notify::Notifier;
 use oxicorn_sys::scoreboard::{self, Scoreboard};
+use oxicorn_sys::wait::WakeUp;
 use pyo3::intern;
 use pyo3::prelude::*;
 
@@ -53,6 +55,12 @@ pub fn run(py: Python<'_>, app: &Bound<'_, PyAny>) -> PyResult<i32> {
 pub fn slot_of(worker: &Bound<'_, PyAny>) -> PyResult<scoreboard::Slot> {
     let slot = worker.getattr(intern!(worker.py(), "slot"))?;
     Ok(slot.cast::<slot::Slot>()?.get().record())
+}
+
+/// What wakes the arbiter of a worker.
+pub fn arbiter_of(worker: &Bound<'_, PyAny>) -> PyResult<Arc<WakeUp>> {
+    let slot = worker.getattr(intern!(worker.py(), "slot"))?;
+    Ok(slot.cast::<slot::Slot>()?.get().arbiter())
 }
 
 /// The loop. In the arbiter it gives `(None, status, reason)` once every worker is gone, in a worker that was just

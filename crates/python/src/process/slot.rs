@@ -25,6 +25,11 @@ impl Slot {
         Slot { record, wakeup }
     }
 
+    /// What wakes the arbiter.
+    pub fn arbiter(&self) -> Arc<WakeUp> {
+        Arc::clone(&self.wakeup)
+    }
+
     /// The record itself.
     pub fn record(&self) -> scoreboard::Slot {
         self.record

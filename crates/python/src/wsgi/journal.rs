@@ -1,27 +1,35 @@
 //! What the engine and the interface have to say to the error log.
 
 use std::io;
+use std::sync::Arc;
 
 use oxicorn_http::Refused;
-use oxicorn_worker::Peer;
+use oxicorn_sys::wait::WakeUp;
+use oxicorn_worker::{Peer, Retirement};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
+
+use crate::process;
 
 /// The worker's logger. A logger that fails itself is reported on standard error; nothing of it
 /// reaches a request.
 pub struct Journal<'py> {
     log: Bound<'py, PyAny>,
+    arbiter: Option<Arc<WakeUp>>,
 }
 
 impl<'py> Journal<'py> {
     /// The log of `worker`.
     pub fn of(worker: &Bound<'py, PyAny>) -> PyResult<Journal<'py>> {
-        Ok(Journal::to(worker.getattr("log")?))
+        Ok(Journal {
+            log: worker.getattr("log")?,
+            arbiter: Some(process::arbiter_of(worker)?),
+        })
     }
 
     /// What is written to `log`.
     pub fn to(log: Bound<'py, PyAny>) -> Journal<'py> {
-        Journal { log }
+        Journal { log, arbiter: None }
     }
 
     /// A peer's message was refused.
@@ -39,9 +47,12 @@ impl<'py> Journal<'py> {
         );
     }
 
-    /// The worker reached `max_requests`.
-    pub fn last_request(&self) {
-        self.write("info", "Autorestarting worker after current request.", None);
+    /// The worker asks to be replaced: the log gets the reason, and the arbiter looks.
+    pub fn retiring(&self, reason: Retirement) {
+        self.write("info", &reason.to_string(), None);
+        if let Some(arbiter) = &self.arbiter {
+            arbiter.wake();
+        }
     }
 
     /// Lines of the access log were lost.

@@ -4,7 +4,7 @@ use std::io;
 
 use oxicorn_http::{Refused, SERVER_ERROR, error_page};
 use oxicorn_worker::clock::Moment;
-use oxicorn_worker::{Application, Called, Exchange, Gone, Peer, Request};
+use oxicorn_worker::{Application, Called, Exchange, Gone, Peer, Request, Retirement};
 use pyo3::exceptions::{PyAssertionError, PySystemExit};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -354,7 +354,7 @@ impl Application for Wsgi<'_> {
         self.journal.trouble(peer, what, error);
     }
 
-    fn last_request(&mut self) {
-        self.journal.last_request();
+    fn retiring(&mut self, reason: Retirement) {
+        self.journal.retiring(reason);
     }
 }

@@ -1,0 +1,37 @@
+//! Our own: how workers are replaced, and how they leave.
+
+use crate::{Const, Conversion, Fallback, Kind, Section, Setting};
+
+const ENTRY: Setting = Setting {
+    section: Section::WorkerProcesses,
+    own: true,
+    ..Setting::BLANK
+};
+
+pub const SETTINGS: &[Setting] = &[
+    Setting {
+        name: "max_worker_memory",
+        flags: &["--max-worker-memory"],
+        metavar: "BYTES",
+        kind: Kind::Size,
+        default: Fallback::Value(Const::Int(0)),
+        help: "Resident memory above which a worker is replaced, such as 512M; 0: never.",
+        details: "Looked at once a second. Each worker has a limit that is up to a tenth lower, \
+            drawn at random, so that they are not all replaced at the same time. One worker is \
+            replaced after the other, and each serves until its replacement is ready. Not a hard \
+            limit: that is for a cgroup.",
+        ..ENTRY
+    },
+    Setting {
+        name: "max_worker_lifetime",
+        flags: &["--max-worker-lifetime"],
+        metavar: "SECONDS",
+        conversion: Conversion::Decimal,
+        kind: Kind::COUNT,
+        default: Fallback::Value(Const::Int(0)),
+        help: "Age at which a worker is replaced; 0: never.",
+        details: "Up to a tenth shorter, drawn at random for each worker. Replaced as with \
+            `max_worker_memory`.",
+        ..ENTRY
+    },
+];
