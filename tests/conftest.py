@@ -6,16 +6,17 @@ import pytest
 
 from support import nginx as nginx_support
 from support.master import Master
-from support.server import IS_GUNICORN, Server
+from support.server import IS_GUNICORN, WORKER, Server
 
 
 def pytest_collection_modifyitems(items):
-    """Leave out what Gunicorn does not claim when the tests run against it."""
-    if not IS_GUNICORN:
-        return
+    """Leave out what Gunicorn, or the worker class under test, does not claim."""
     for item in items:
-        if item.get_closest_marker("beyond_gunicorn"):
+        if IS_GUNICORN and item.get_closest_marker("beyond_gunicorn"):
             item.add_marker(pytest.mark.skip(reason="Gunicorn does not do this"))
+        for over in item.iter_markers("over"):
+            if WORKER not in over.args:
+                item.add_marker(pytest.mark.skip(reason=f"not over {WORKER}: {over.kwargs['reason']}"))
 
 
 @pytest.fixture

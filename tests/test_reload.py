@@ -176,6 +176,7 @@ def test_the_rest_of_the_project_does_not_matter(develop, folder):
     assert server.workers != before
 
 
+@pytest.mark.over("sync", reason="other classes have threads of their own")
 def test_without_the_flag_nothing_is_watched(start, folder):
     server = start(app="shop:app")
     server.up()

@@ -156,6 +156,7 @@ def test_what_the_server_says_of_itself(server):
 
 
 @pytest.mark.beyond_gunicorn
+@pytest.mark.over("sync", reason="other classes run requests at the same time")
 def test_sync_has_one_thread(server):
     assert seen(server.get("/"))["others"]["wsgi.multithread"] == "False"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from . import process
 from .client import Connection
-from .server import APPS, NAME, clean_environment
+from .server import APPS, NAME, clean_environment, worker_flags
 from .wait import until
 
 APPLICATION = "process:application"
@@ -39,7 +39,7 @@ class Master:
         self.manager.bind(str(self.folder / "notify"))
         self.manager.setblocking(False)
         self.received = []
-        command = [sys.executable, "-m", NAME]
+        command = [sys.executable, "-m", NAME, *worker_flags(arguments, config or "")]
         if config is not None:
             self.configure(config)
             command += ["--config", "conf.py"]

@@ -3,6 +3,9 @@
 ``OXICORN_TEST_SERVER=gunicorn`` runs the same tests against Gunicorn (its gthread worker with one
 thread, because its sync worker keeps no connection). Tests of what Gunicorn does not do carry the
 mark ``beyond_gunicorn``.
+
+``OXICORN_TEST_WORKER=gthread`` (or ``gevent`` …) runs them over that worker class, except where a
+test names one itself. Tests of what only some classes do carry the mark ``over``.
 """
 
 import os
@@ -18,6 +21,8 @@ from .wait import until
 
 NAME = os.environ.get("OXICORN_TEST_SERVER", "oxicorn")
 IS_GUNICORN = NAME == "gunicorn"
+#: The worker class that the tests run over.
+WORKER = os.environ.get("OXICORN_TEST_WORKER", "sync")
 APPS = Path(__file__).parent.parent / "apps"
 
 
@@ -32,6 +37,8 @@ class Server:
             command += ["--bind", f"unix:{self.unix_path}"]
         if IS_GUNICORN:
             command += ["--worker-class", "gthread", "--threads", "1", "--no-control-socket"]
+        else:
+            command += worker_flags(arguments)
         command += ["--workers", str(workers), *map(str, arguments), app]
         with self.log_file.open("wb") as log:
             self.process = subprocess.Popen(
@@ -102,6 +109,17 @@ class Server:
                 self.process.wait()
                 raise AssertionError("the server did not leave after SIGQUIT") from None
         return self.process.returncode
+
+
+def worker_flags(arguments, config=""):
+    """What to add to a command so that it runs over the class under test, unless it names one."""
+    words = {str(argument).partition("=")[0] for argument in arguments}
+    if words & {"-k", "--worker-class", "--threads"} or re.search(r"worker_class|threads", config):
+        return []
+    return {
+        "sync": [],
+        "gthread": ["--worker-class", "gthread", "--threads", "4"],
+    }.get(WORKER, ["--worker-class", WORKER])
 
 
 def clean_environment():
