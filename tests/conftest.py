@@ -16,7 +16,9 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.skip(reason="Gunicorn does not do this"))
         for over in item.iter_markers("over"):
             if WORKER not in over.args:
-                item.add_marker(pytest.mark.skip(reason=f"not over {WORKER}: {over.kwargs['reason']}"))
+                item.add_marker(
+                    pytest.mark.skip(reason=f"not over {WORKER}: {over.kwargs['reason']}")
+                )
 
 
 @pytest.fixture

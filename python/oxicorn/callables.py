@@ -16,17 +16,17 @@ from oxicorn import entry_points
 from oxicorn.errors import ConfigError
 
 WORKER_CLASSES = {
+    "eventlet": "oxicorn.workers.geventlet.EventletWorker",
+    "gevent": "oxicorn.workers.ggevent.GeventWorker",
+    "gevent_pywsgi": "oxicorn.workers.ggevent.GeventWorker",
+    "gevent_wsgi": "oxicorn.workers.ggevent.GeventWorker",
     "gthread": "oxicorn.workers.gthread.ThreadWorker",
     "sync": "oxicorn.workers.sync.SyncWorker",
+    "tornado": "oxicorn.workers.gtornado.TornadoWorker",
 }
-LATER_WORKER_CLASSES = (
-    "gevent",
-    "gevent_wsgi",
-    "gevent_pywsgi",
-    "eventlet",
-    "tornado",
-    "asgi",
-)
+LATER_WORKER_CLASSES = ("asgi",)
+#: Packages that built-in classes need, each an extra of ours of the same name.
+EXTRAS = ("eventlet", "gevent", "tornado")
 
 
 def default_hook(name: str, arity: int) -> Callable[..., None]:
@@ -101,29 +101,40 @@ def worker_class(value: Any) -> type:
     if value in LATER_WORKER_CLASSES:
         supported = f"supported so far: {', '.join(sorted(WORKER_CLASSES))}"
         raise ConfigError(f"worker_class cannot be {value!r}: {supported}")
-    if isinstance(value, str):
-        value = WORKER_CLASSES.get(value, value)
-    return load_class("worker_class", value, entry_points.WORKERS)
+    path = WORKER_CLASSES.get(value, value) if isinstance(value, str) else value
+    return load_class("worker_class", value, path, entry_points.WORKERS)
 
 
 def logger_class(value: Any) -> type:
     """The logger class of this name."""
     name = "oxicorn.glogging.Logger" if value == "simple" else value
-    return load_class("logger_class", name, entry_points.LOGGERS)
+    return load_class("logger_class", value, name, entry_points.LOGGERS)
 
 
-def load_class(setting: str, value: Any, group: str) -> type:
-    """The class itself, from its name if that is what was given."""
+def load_class(setting: str, value: Any, path: Any, group: str) -> type:
+    """The class itself, from its path if that is what ``value`` stands for."""
     try:
-        found = entry_points.load_object(value, group)
+        found = entry_points.load_object(path, group)
     except ConfigError as error:
         raise ConfigError(f"{setting} cannot be {value!r}: {error}") from error
+    except ModuleNotFoundError as error:
+        # The failed import may be in the middle of the class's own module: then its place matters.
+        package = (error.name or "").partition(".")[0]
+        if package not in EXTRAS and not str(value).startswith(f"{package}."):
+            raise not_found(setting, value) from error
+        what = f"oxicorn[{package}]" if package in EXTRAS else package
+        raise ConfigError(f"{setting} cannot be {value!r}: {error}: pip install {what}") from error
     except Exception as error:  # any failure of the import means that there is no such class
-        reason = f"no such class\n\n{traceback.format_exc()}"
-        raise ConfigError(f"{setting} cannot be {value!r}: {reason}") from error
+        raise not_found(setting, value) from error
     if not inspect.isclass(found):
         raise ConfigError(f"{setting} cannot be {value!r}: expected a class")
     return found
+
+
+def not_found(setting: str, value: Any) -> ConfigError:
+    """What to raise while an import's exception is handled."""
+    reason = f"no such class\n\n{traceback.format_exc()}"
+    return ConfigError(f"{setting} cannot be {value!r}: {reason}")
 
 
 def user(value: Any) -> int:

@@ -7,7 +7,9 @@
 mod cli;
 mod config;
 mod ffi;
+mod green;
 mod gthread;
+mod nested;
 mod options;
 mod process;
 mod watch;
@@ -25,6 +27,8 @@ fn _oxicorn(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("SERVER_SOFTWARE", SERVER_SOFTWARE)?;
     module.add_function(wrap_pyfunction!(worker::run_sync, module)?)?;
     module.add_function(wrap_pyfunction!(gthread::run_gthread, module)?)?;
+    module.add_function(wrap_pyfunction!(green::run_green, module)?)?;
+    module.add_class::<nested::NestedEngine>()?;
     module.add_class::<watch::Watch>()?;
     cli::register(module)?;
     config::register(module)?;

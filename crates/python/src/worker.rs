@@ -1,6 +1,7 @@
 //! The thread of a worker's loop, and the sync worker, whose application runs in it.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::ops::ControlFlow;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -164,31 +165,126 @@ impl<'py, A: Application> Loop<'py, A> {
                 // raise in the middle of something else.
                 self.py.check_signals()?;
             }
-            self.engine.turn(ready, application);
-            if self.engine.take_wakeup() {
-                drain(&self.wakeup);
-                self.py.check_signals()?;
-            }
-            let leaves_at_once = after_turn(&mut self.engine, application);
-            if !self
-                .worker
-                .getattr(pyo3::intern!(self.py, "alive"))?
-                .is_truthy()?
-            {
-                if leaves_at_once {
-                    break;
-                }
-                self.engine.drain(application);
-            }
-            if self.parent.is_gone(self.engine.now()) {
-                let message = format!("Parent changed, shutting down: {}", self.worker.str()?);
-                self.worker
-                    .getattr("log")?
-                    .call_method1("info", (message,))?;
+            let after_turn =
+                |engine: &mut Engine<A>, application: &mut A| Ok(after_turn(engine, application));
+            if self.turn(ready, application, after_turn)?.is_break() {
                 break;
             }
         }
         self.worker.setattr("nr", self.engine.requests())
+    }
+
+    /// As [`Loop::run`], but inside of another loop: waits by calling `rest(descriptor, seconds)`, which
+    /// comes back when the descriptor is readable or the time is over.
+    pub fn run_nested(
+        &mut self,
+        application: &mut A,
+        rest: &Bound<'py, PyAny>,
+        mut after_turn: impl FnMut(&mut Engine<A>, &mut A) -> PyResult<bool>,
+    ) -> PyResult<()> {
+        let descriptor = self.engine.descriptor().as_raw_fd();
+        while let Some(left) = self.turn_nested(application, &mut after_turn)? {
+            rest.call1((descriptor, left.as_secs_f64()))?;
+        }
+        Ok(())
+    }
+
+    /// One turn inside of another loop. Gives how long nothing is to be done unless the engine's
+    /// descriptor becomes readable, or `None` when the worker has left.
+    pub fn turn_nested(
+        &mut self,
+        application: &mut A,
+        after_turn: impl FnMut(&mut Engine<A>, &mut A) -> PyResult<bool>,
+    ) -> PyResult<Option<Duration>> {
+        let ready = self.engine.poll(Duration::ZERO)?;
+        let flow = self.turn(ready, application, after_turn)?;
+        if flow.is_continue() && !self.engine.is_finished() {
+            return Ok(Some(self.engine.rest()));
+        }
+        self.worker.setattr("nr", self.engine.requests())?;
+        Ok(None)
+    }
+
+    /// Puts it away until the next turn.
+    pub fn park(self) -> ParkedLoop<A> {
+        ParkedLoop {
+            engine: self.engine,
+            wakeup: self.wakeup,
+            parent: self.parent,
+        }
+    }
+
+    /// Requests that run elsewhere now.
+    pub fn requests_away(&self) -> usize {
+        self.engine.requests_away()
+    }
+
+    /// Does what is ready; breaks when the worker has to leave at once.
+    fn turn(
+        &mut self,
+        ready: usize,
+        application: &mut A,
+        mut after_turn: impl FnMut(&mut Engine<A>, &mut A) -> PyResult<bool>,
+    ) -> PyResult<ControlFlow<()>> {
+        self.engine.turn(ready, application);
+        if self.engine.take_wakeup() {
+            drain(&self.wakeup);
+            self.py.check_signals()?;
+        }
+        let leaves_at_once = after_turn(&mut self.engine, application)?;
+        if !self
+            .worker
+            .getattr(pyo3::intern!(self.py, "alive"))?
+            .is_truthy()?
+        {
+            if leaves_at_once {
+                return Ok(ControlFlow::Break(()));
+            }
+            self.engine.drain(application);
+        }
+        if self.parent.is_gone(self.engine.now()) {
+            let message = format!("Parent changed, shutting down: {}", self.worker.str()?);
+            self.worker
+                .getattr("log")?
+                .call_method1("info", (message,))?;
+            return Ok(ControlFlow::Break(()));
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+}
+
+/// A [`Loop`] between two turns inside of another loop.
+pub struct ParkedLoop<A: Application> {
+    engine: Engine<A>,
+    wakeup: OwnedFd,
+    parent: Parent,
+}
+
+impl<A: Application> ParkedLoop<A> {
+    /// A loop over `sockets`.
+    pub fn new(
+        worker: &Bound<'_, PyAny>,
+        options: oxicorn_worker::Options,
+        sockets: Vec<OwnedFd>,
+        wakeup: OwnedFd,
+    ) -> PyResult<ParkedLoop<A>> {
+        Ok(Loop::new(worker, options, sockets, wakeup)?.park())
+    }
+
+    /// The same for the next turn.
+    pub fn resume<'py>(self, worker: &Bound<'py, PyAny>) -> Loop<'py, A> {
+        Loop {
+            py: worker.py(),
+            worker: worker.clone(),
+            engine: self.engine,
+            wakeup: self.wakeup,
+            parent: self.parent,
+        }
+    }
+
+    /// What the other loop has to watch.
+    pub fn descriptor(&self) -> i32 {
+        self.engine.descriptor().as_raw_fd()
     }
 }
 

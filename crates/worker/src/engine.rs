@@ -194,6 +194,16 @@ impl<A: Application> Engine<A> {
         self.poller.wait(wait)
     }
 
+    /// How long nothing is to be done unless [`Engine::descriptor`] becomes readable.
+    pub fn rest(&self) -> Duration {
+        Moment::now().until(self.due())
+    }
+
+    /// Readable when [`Engine::poll`] would find something: for another loop to watch.
+    pub fn descriptor(&self) -> BorrowedFd<'_> {
+        self.poller.as_fd()
+    }
+
     /// Does everything that the last [`Engine::poll`] found ready.
     pub fn turn(&mut self, ready: usize, application: &mut A) {
         self.now = Moment::now();

@@ -505,6 +505,11 @@ impl<C> Exchange<C> {
         self.connection.output.spooled() > SPOOL_LIMIT
     }
 
+    /// The client has been waited for long enough.
+    pub fn give_up(&mut self) {
+        let _: Result<(), Gone> = self.gone();
+    }
+
     /// Blocks until the client has read enough, or is given up.
     pub fn wait(&mut self) -> Result<(), Gone> {
         while self.is_congested() {

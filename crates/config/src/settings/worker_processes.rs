@@ -37,9 +37,9 @@ pub const SETTINGS: &[Setting] = &[
         metavar: "CLASS",
         kind: Kind::Class,
         default: Fallback::Value(Const::Str("sync")),
-        help: "How a worker runs the application: sync, gthread, or a class of yours.",
-        details: "A name or the dotted path of a class. Other names of Gunicorn's classes \
-            (gthread, gevent, asgi, tornado) are refused at start until they are supported.",
+        help: "How a worker runs the application: sync, gthread, gevent, eventlet, tornado, or a class of yours.",
+        details: "A name or the dotted path of a class. gevent, eventlet and tornado are packages of their own: \
+            `pip install oxicorn[gevent]`. Gunicorn's asgi is refused at start until it is supported.",
         ..ENTRY
     },
     Setting {

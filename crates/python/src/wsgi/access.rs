@@ -138,7 +138,7 @@ impl CoreWriter {
 pub struct Access<'py> {
     py: Python<'py>,
     journal: Journal<'py>,
-    shared: Arc<AccessLog>,
+    shared: Flushed,
     version: u64,
     plan: Arc<Plan>,
     stamp: Stamp,
@@ -146,6 +146,54 @@ pub struct Access<'py> {
     scratch: Vec<u8>,
     next_check: Moment,
     next_report: Moment,
+}
+
+/// An [`Access`] between two requests, when nobody is attached to the interpreter for it.
+pub struct ParkedAccess {
+    shared: Flushed,
+    version: u64,
+    plan: Arc<Plan>,
+    stamp: Stamp,
+    line: Vec<u8>,
+    scratch: Vec<u8>,
+    next_check: Moment,
+    next_report: Moment,
+}
+
+impl ParkedAccess {
+    /// The same for the next request.
+    pub fn resume(self, py: Python<'_>) -> Access<'_> {
+        Access {
+            py,
+            journal: Journal::to(self.shared.log.bind(py).clone()),
+            shared: self.shared,
+            version: self.version,
+            plan: self.plan,
+            stamp: self.stamp,
+            line: self.line,
+            scratch: self.scratch,
+            next_check: self.next_check,
+            next_report: self.next_report,
+        }
+    }
+}
+
+/// The shared part as one thread holds it: lines that it wrote are not left behind at its end. The
+/// logger keeps the writer for longer, maybe beyond the end of the interpreter.
+struct Flushed(Arc<AccessLog>);
+
+impl std::ops::Deref for Flushed {
+    type Target = AccessLog;
+
+    fn deref(&self) -> &AccessLog {
+        &self.0
+    }
+}
+
+impl Drop for Flushed {
+    fn drop(&mut self) {
+        lock(&self.0.writer).flush();
+    }
 }
 
 /// When a request began, if anybody wants to know.
@@ -158,7 +206,7 @@ impl<'py> Access<'py> {
         Access {
             py,
             journal: Journal::to(shared.log.bind(py).clone()),
-            shared: Arc::clone(shared),
+            shared: Flushed(Arc::clone(shared)),
             version: 0,
             plan: Arc::new(Plan::Nobody),
             stamp: Stamp::new(),
@@ -166,6 +214,20 @@ impl<'py> Access<'py> {
             scratch: Vec::new(),
             next_check: Moment::from_micros(0),
             next_report: Moment::from_micros(0),
+        }
+    }
+
+    /// Puts it away until the next request.
+    pub fn park(self) -> ParkedAccess {
+        ParkedAccess {
+            shared: self.shared,
+            version: self.version,
+            plan: self.plan,
+            stamp: self.stamp,
+            line: self.line,
+            scratch: self.scratch,
+            next_check: self.next_check,
+            next_report: self.next_report,
         }
     }
 
@@ -365,13 +427,6 @@ impl<'py> Access<'py> {
         if self.version != self.shared.version.load(Ordering::Acquire) {
             self.take_plan();
         }
-    }
-}
-
-impl Drop for Access<'_> {
-    /// The logger keeps the writer for longer, maybe beyond the end of the interpreter.
-    fn drop(&mut self) {
-        lock(&self.shared.writer).flush();
     }
 }
 

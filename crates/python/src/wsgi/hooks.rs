@@ -20,6 +20,29 @@ pub struct Hooks<'py> {
     current: std::cell::RefCell<Option<Bound<'py, PyAny>>>,
 }
 
+/// The same between two requests, when nobody is attached to the interpreter for it.
+pub struct ParkedHooks {
+    worker: Py<PyAny>,
+    cfg: Py<PyAny>,
+    pre_request: Py<PyAny>,
+    post_request: Py<PyAny>,
+    message: Py<PyModule>,
+}
+
+impl ParkedHooks {
+    /// The same for the next request.
+    pub fn resume(self, py: Python<'_>) -> Hooks<'_> {
+        Hooks {
+            worker: self.worker.into_bound(py),
+            cfg: self.cfg.into_bound(py),
+            pre_request: self.pre_request.into_bound(py),
+            post_request: self.post_request.into_bound(py),
+            message: self.message.into_bound(py),
+            current: std::cell::RefCell::new(None),
+        }
+    }
+}
+
 impl<'py> Hooks<'py> {
     /// The hooks of the worker's configuration, if they differ from those that do nothing.
     pub fn of(worker: &Bound<'py, PyAny>) -> PyResult<Option<Hooks<'py>>> {
@@ -40,6 +63,17 @@ impl<'py> Hooks<'py> {
             message,
             current: std::cell::RefCell::new(None),
         }))
+    }
+
+    /// Puts them away until the next request.
+    pub fn park(self) -> ParkedHooks {
+        ParkedHooks {
+            worker: self.worker.unbind(),
+            cfg: self.cfg.unbind(),
+            pre_request: self.pre_request.unbind(),
+            post_request: self.post_request.unbind(),
+            message: self.message.unbind(),
+        }
     }
 
     /// Calls `pre_request(worker, req)`; what it raises becomes a 500.

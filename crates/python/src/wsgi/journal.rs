@@ -55,6 +55,15 @@ impl<'py> Journal<'py> {
         }
     }
 
+    /// The worker leaves though requests still run.
+    pub fn graceful_timeout(&self, pid: &str) {
+        self.write(
+            "warning",
+            &format!("Worker graceful timeout (pid:{pid})"),
+            None,
+        );
+    }
+
     /// Lines of the access log were lost.
     pub fn dropped(&self, lines: u64) {
         let message =

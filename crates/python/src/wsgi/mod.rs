@@ -19,7 +19,7 @@ pub use access::{Access, AccessLog};
 pub use client::Client;
 pub use environ::{Common, Listener};
 pub use journal::Journal;
-pub use respond::Wsgi;
+pub use respond::{ParkedWsgi, Wsgi};
 
 use pyo3::prelude::*;
 

@@ -1,6 +1,7 @@
 //! From a request to the application, and from what it returns to the response.
 
 use std::io;
+use std::os::fd::AsRawFd;
 
 use oxicorn_http::{Refused, SERVER_ERROR, error_page};
 use oxicorn_worker::clock::Moment;
@@ -10,12 +11,12 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 
-use super::access::{Access, Fault};
+use super::access::{Access, Fault, ParkedAccess};
 use super::client::Client;
 use super::cycle::Kit;
 use super::environ::{Common, Environs, Listener, Unfit};
 use super::file_wrapper::FileWrapper;
-use super::hooks::Hooks;
+use super::hooks::{Hooks, ParkedHooks};
 use super::journal::Journal;
 use super::start_response::not_bytes;
 use crate::ffi::{PinnedBytes, call_two};
@@ -34,8 +35,49 @@ pub struct Wsgi<'py> {
     listeners: usize,
     hooks: Option<Hooks<'py>>,
     sendfile: bool,
+    /// Waits for clients in the way of the application's coroutines: `(descriptor, seconds)`, true when the
+    /// client reads. Without it the thread waits.
+    patience: Option<Bound<'py, PyAny>>,
     exit_raised: bool,
 }
+
+/// A [`Wsgi`] between two requests, when nobody is attached to the interpreter for it.
+pub struct ParkedWsgi {
+    callable: Py<PyAny>,
+    access: ParkedAccess,
+    environs: Environs,
+    kit: Kit,
+    listeners: usize,
+    hooks: Option<ParkedHooks>,
+    sendfile: bool,
+    patience: Option<Py<PyAny>>,
+}
+
+impl ParkedWsgi {
+    /// The same for the next request.
+    pub fn resume<'py>(self, worker: &Bound<'py, PyAny>) -> PyResult<Wsgi<'py>> {
+        let py = worker.py();
+        Ok(Wsgi {
+            py,
+            callable: self.callable.into_bound(py),
+            journal: Journal::of(worker)?,
+            access: self.access.resume(py),
+            environs: self.environs,
+            kit: self.kit,
+            listeners: self.listeners,
+            hooks: self.hooks.map(|hooks| hooks.resume(py)),
+            sendfile: self.sendfile,
+            patience: self.patience.map(|patience| patience.into_bound(py)),
+            exit_raised: false,
+        })
+    }
+}
+
+/// Bytes that may wait for a client where waiting for it holds up nobody else.
+const AHEAD_AT_MOST: u64 = 1024 * 1024;
+
+/// How long an application waits for a client that reads nothing, in seconds.
+const CLIENT_PATIENCE: u32 = 60;
 
 /// Why a call did not end in a response.
 enum Failure {
@@ -109,8 +151,28 @@ impl<'py> Wsgi<'py> {
             listeners: bases,
             hooks,
             sendfile,
+            patience: None,
             exit_raised: false,
         })
+    }
+
+    /// Waits for clients by calling `patience` instead of holding up the thread.
+    pub fn wait_with(&mut self, patience: Bound<'py, PyAny>) {
+        self.patience = Some(patience);
+    }
+
+    /// Puts it away until the next request.
+    pub fn park(self) -> ParkedWsgi {
+        ParkedWsgi {
+            callable: self.callable.unbind(),
+            access: self.access.park(),
+            environs: self.environs,
+            kit: self.kit,
+            listeners: self.listeners,
+            hooks: self.hooks.map(Hooks::park),
+            sendfile: self.sendfile,
+            patience: self.patience.map(Bound::unbind),
+        }
     }
 
     /// Whether `SystemExit` left an application call. A worker that was told to leave at that moment
@@ -250,6 +312,10 @@ impl<'py> Wsgi<'py> {
         let mut answer = self.kit.cycle().answer()?;
         let exchange = answer.exchange()?;
         exchange.flush_block()?;
+        if let Some(patience) = &self.patience {
+            drop(answer);
+            return self.wait_with_others(patience);
+        }
         if !exchange.is_congested() {
             return Ok(());
         }
@@ -265,6 +331,30 @@ impl<'py> Wsgi<'py> {
         });
         self.kit.cycle().answer()?.exchange = Some(exchange);
         Ok(waited?)
+    }
+
+    /// Waits until the client has read enough, while the application's other coroutines go on.
+    fn wait_with_others(&self, patience: &Bound<'py, PyAny>) -> Result<(), Failure> {
+        let mut answer = self.kit.cycle().answer()?;
+        let exchange = answer.exchange()?;
+        if exchange.unsent() <= AHEAD_AT_MOST {
+            return Ok(());
+        }
+        let descriptor = exchange.socket().as_raw_fd();
+        drop(answer);
+        // Until all of it went: what is kept in one piece is only let go as a whole.
+        loop {
+            let is_reading = patience.call1((descriptor, CLIENT_PATIENCE))?.is_truthy()?;
+            let mut answer = self.kit.cycle().answer()?;
+            let exchange = answer.exchange()?;
+            if !is_reading {
+                exchange.give_up();
+                return Err(Failure::Gone);
+            }
+            if exchange.send_waiting()? {
+                return Ok(());
+            }
+        }
     }
 
     /// Lets the kernel send a wrapped file; false if the object is not one, or has no file.
