@@ -11,7 +11,7 @@ cd "$(dirname "$0")/.."
 
 seconds=${1:-60}
 [ $# -eq 0 ] || shift
-[ $# -gt 0 ] || set -- head body stream proxy response oracle
+[ $# -gt 0 ] || set -- head body stream proxy response oracle websocket handshake
 
 if ! cargo fuzz --version >/dev/null 2>&1; then
     echo "fuzz/run.sh: cargo-fuzz is missing: cargo install cargo-fuzz" >&2

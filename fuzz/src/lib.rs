@@ -3,6 +3,9 @@
 #[path = "../../crates/http/tests/support/mod.rs"]
 pub mod support;
 
+#[path = "../../crates/websocket/tests/support/mod.rs"]
+pub mod websocket;
+
 use oxicorn_http::proxy::Mode;
 use oxicorn_http::{HeaderMap, Options, Settings};
 pub use support::{Peer, read};
