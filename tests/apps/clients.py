@@ -47,6 +47,9 @@ def application(environ, start_response):
     elif path == "/ticks":
         text = b"%d %.6f" % (ticks, time.monotonic())
         headers, body = [("Content-Length", str(len(text)))], [text]
+    elif path == "/cpu":
+        text = b"%.6f" % time.process_time()
+        headers, body = [("Content-Length", str(len(text)))], [text]
     else:
         text = environ["wsgi.input"].read() or b"ok"
         headers, body = [("Content-Length", str(len(text)))], [text]

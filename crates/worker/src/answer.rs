@@ -7,6 +7,7 @@ use oxicorn_sys::epoll::Interest;
 use oxicorn_sys::stream::{self, Progress};
 
 use crate::application::Application;
+use crate::clock::Moment;
 use crate::connection::{Phase, Skipped, Then};
 use crate::cycle::{Absent, Conn, Flow, READ_ON, Step};
 use crate::deadlines;
@@ -15,6 +16,9 @@ use crate::exchange::{Ended, Outcome};
 
 /// Most bytes of a body nobody wanted that are read for the sake of the next request.
 const SKIPPED_AT_MOST: usize = 1024 * 1024;
+/// Most bytes of one connection that a turn sends, so that none has to wait for a large file of
+/// another.
+const SLICE: usize = 1024 * 1024;
 
 impl<A: Application> Engine<A> {
     pub(crate) fn after_call(
@@ -120,7 +124,10 @@ impl<A: Application> Engine<A> {
         let Phase::Sending(then) = connection.phase else {
             return Ok((connection, READ_ON));
         };
-        let (progress, sent) = connection.output.send(&connection.socket);
+        let since = self.now;
+        let (progress, sent) = connection.output.send(&connection.socket, SLICE);
+        self.now = Moment::now();
+        self.pace.spend(self.now.micros_since(since));
         if sent > 0 {
             connection.deadline = self.busy_deadline(deadlines::SENDING);
         }
@@ -172,7 +179,7 @@ impl<A: Application> Engine<A> {
         if connection.output.push(page).is_err() {
             return Ok((connection, Flow::Stop(Next::Close)));
         }
-        match connection.output.send(&connection.socket).0 {
+        match connection.output.send(&connection.socket, SLICE).0 {
             Progress::Bytes(_) => self.proceed(connection, Then::Linger),
             Progress::WouldBlock => self.send_slowly(connection, Then::Linger),
             Progress::Ended => Ok((connection, Flow::Stop(Next::Close))),

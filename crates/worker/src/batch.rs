@@ -196,7 +196,7 @@ impl<A: Application> Engine<A> {
         }
     }
 
-    fn send_waiting(&mut self) {
+    pub(crate) fn send_waiting(&mut self) {
         if self.batch.to_send.is_empty() {
             return;
         }

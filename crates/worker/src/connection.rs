@@ -127,6 +127,8 @@ pub(crate) struct Connection<C> {
     pub leftover: Option<Box<BodyDecoder>>,
     /// It takes a step in the present batch, with what has just been received.
     pub is_gathered: bool,
+    /// Its socket has room for more of its output, and it waits for its turn to send.
+    pub is_roomy: bool,
     pub output: Output,
     /// What the poller watches for now; `None` before it watches at all.
     pub interest: Option<Interest>,
@@ -158,6 +160,7 @@ impl<C> Connection<C> {
             waiting: None,
             leftover: None,
             is_gathered: false,
+            is_roomy: false,
             output: Output::new(Arc::clone(budget)),
             interest: None,
             deadline,

@@ -16,6 +16,7 @@ use crate::deadlines;
 use crate::engine::{Engine, Next};
 use crate::exchange::{ComingBody, Exchange};
 use crate::live;
+use crate::pace::{LEAP, Push};
 use crate::retire::Reason as Retirement;
 use crate::upload::{Received, Upload};
 
@@ -205,7 +206,7 @@ impl<A: Application> Engine<A> {
         if head.expect_continue && !A::STREAMS {
             // RFC 9110 §10.1.1. Refused bytes wait; a connection that is gone shows soon.
             let _ = connection.output.push(CONTINUE);
-            if let (Progress::Ended, _) = connection.output.send(&connection.socket) {
+            if let (Progress::Ended, _) = connection.output.send(&connection.socket, LEAP) {
                 return Ok((connection, Flow::Stop(Next::Close)));
             }
         }
@@ -413,8 +414,13 @@ impl<A: Application> Engine<A> {
         } else {
             Vec::new()
         };
-        let mut exchange =
-            Exchange::new(connection, buffer, self.date, facts, may_wait && A::INLINE);
+        let push = if A::INLINE {
+            self.pace.push(self.now)
+        } else {
+            Push::unhurried()
+        };
+        let may_wait = may_wait && A::INLINE;
+        let mut exchange = Exchange::new(connection, buffer, self.date, facts, may_wait, push);
         if coming.is_some() {
             exchange.expect(ComingBody {
                 is_coming: true,
@@ -466,6 +472,7 @@ impl<A: Application> Engine<A> {
         self.date.refresh(self.now);
         let micros = self.now.micros_since(began);
         self.batch.observe(micros);
+        self.pace.spend(ended.sending);
         self.slot
             .end_request(ticket, ended.status, micros, bytes_in, ended.bytes_sent);
         self.slot.beat(self.now.millis());

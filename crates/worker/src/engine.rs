@@ -5,6 +5,7 @@
 //! connection's steps are in `cycle.rs`; accepting, time and leaving in `accept.rs`, `deadlines.rs`
 //! and `drain.rs`.
 
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -27,6 +28,7 @@ use crate::deadlines;
 use crate::live::Live;
 use crate::memory::Budget;
 use crate::options::Options;
+use crate::pace::Pace;
 
 /// Readiness reports taken from the kernel at once.
 const EVENTS: usize = 256;
@@ -61,6 +63,9 @@ pub struct Engine<A: Application> {
     /// The scoreboard's entry of the request that the application is called with.
     pub(crate) called: Option<Ticket>,
     pub(crate) batch: Batch,
+    pub(crate) pace: Pace,
+    /// Connections whose sockets have room for more of their output, in the order of service.
+    pub(crate) roomy: VecDeque<Place>,
     /// Small responses that wait for the end of the turn.
     pub(crate) outbound: Vec<u8>,
     /// Where the present response is put together.
@@ -158,6 +163,8 @@ impl<A: Application> Engine<A> {
             requests: 0,
             called: None,
             batch: Batch::new(),
+            pace: Pace::new(now),
+            roomy: VecDeque::new(),
             outbound: Vec::with_capacity(OUTBOUND),
             scratch: Vec::with_capacity(OUTBOUND),
             head: Head::default(),
@@ -208,6 +215,7 @@ impl<A: Application> Engine<A> {
     pub fn turn(&mut self, ready: usize, application: &mut A) {
         self.now = Moment::now();
         self.date.refresh(self.now);
+        self.pace = Pace::new(self.now);
         for index in 0..ready {
             if let Some(event) = self.poller.ready(index) {
                 self.handle(event, application);
@@ -220,6 +228,9 @@ impl<A: Application> Engine<A> {
         if !self.ripe.is_empty() {
             self.serve_ripe(application);
             self.run_batch(application);
+        }
+        if !self.roomy.is_empty() {
+            self.send_to_roomy(application);
         }
         if self.now >= self.next_tick {
             self.tick(application);
@@ -244,19 +255,34 @@ impl<A: Application> Engine<A> {
     fn wake(&mut self, place: Place, event: Readiness, application: &mut A) {
         let Some(seat) = self
             .seats
-            .get(place.key)
+            .get_mut(place.key)
             .filter(|seat| seat.generation == place.generation)
         else {
             return;
         };
-        match &seat.connection {
+        match &mut seat.connection {
             Some(connection) if matches!(connection.phase, Phase::Sending(_)) => {
-                self.step(place, Arrived::Room, application);
+                if !std::mem::replace(&mut connection.is_roomy, true) {
+                    self.roomy.push_back(place);
+                }
             }
             Some(_) => self.gather(place.key),
             None if seat.live.is_some() => self.hear(place, event, application),
             None => self.mute(place),
         }
+    }
+
+    /// Goes on with long responses, after the requests of this turn. Those that have to wait for the
+    /// next turn come first in it.
+    fn send_to_roomy(&mut self, application: &mut A) {
+        while let Some(place) = self.roomy.pop_front() {
+            self.step(place, Arrived::Room, application);
+            if self.pace.is_spent(self.now) {
+                break;
+            }
+        }
+        // Answers to what came behind them.
+        self.send_waiting();
     }
 
     /// Takes a connection out of its seat, if it is still the same.
@@ -275,6 +301,7 @@ impl<A: Application> Engine<A> {
             return;
         };
         connection.is_gathered = false;
+        connection.is_roomy = false;
         // What a peer or an application sends must not end the worker; should a step of ours
         // panic in spite of all care, this connection is lost and no other.
         let stepped = catch_unwind(AssertUnwindSafe(|| match arrived {

@@ -13,9 +13,10 @@ use oxicorn_http::response::{self, BodyEncoder, Facts, Fields, Finish};
 use oxicorn_sys::epoll::Interest;
 use oxicorn_sys::stream::{self, Progress};
 
-use crate::clock::DateLine;
+use crate::clock::{DateLine, Moment};
 use crate::connection::{Connection, Peer, Place};
 use crate::output::SharedBytes;
+use crate::pace::Push;
 use crate::raw::Raw;
 
 /// From this size on a piece of a body is sent from where it is instead of being copied behind
@@ -50,6 +51,8 @@ pub struct Exchange<C> {
     from: usize,
     /// A small whole response may wait in the buffer for the end of the loop's turn.
     may_wait: bool,
+    /// How far it is sent from here, and not by the loop.
+    push: Push,
     date: DateLine,
     facts: Facts,
     stage: Stage,
@@ -106,6 +109,8 @@ pub(crate) struct Ended<C> {
     pub outcome: Outcome,
     pub status: u16,
     pub bytes_sent: u64,
+    /// Microseconds that went into sending large pieces.
+    pub sending: u64,
     pub failure: Option<io::Error>,
 }
 
@@ -116,12 +121,14 @@ impl<C> Exchange<C> {
         date: DateLine,
         facts: Facts,
         may_wait: bool,
+        push: Push,
     ) -> Exchange<C> {
         Exchange {
             connection,
             from: buffer.len(),
             buffer,
             may_wait,
+            push,
             date,
             facts,
             stage: Stage::Open,
@@ -324,12 +331,19 @@ impl<C> Exchange<C> {
         let data = (*bytes).as_ref();
         let mut sent = 0;
         if self.has_room()? {
-            let pieces = [self.own(), data, suffix].map(IoSlice::new);
+            let most = self.push.most();
+            let (first, end) = match data.get(..most) {
+                Some(first) => (first, &b""[..]),
+                None => (data, suffix),
+            };
+            let since = Moment::now();
+            let pieces = [self.own(), first, end].map(IoSlice::new);
             match stream::send_vectored(&self.connection.socket, &pieces) {
                 Progress::Bytes(bytes) => sent = bytes,
                 Progress::WouldBlock => {}
                 Progress::Ended => return self.gone(),
             }
+            self.push.sent(sent, Some(since));
         }
         self.bytes_sent = self.bytes_sent.saturating_add(sent as u64);
         let of_data = sent.saturating_sub(self.own().len());
@@ -412,6 +426,7 @@ impl<C> Exchange<C> {
                 Progress::WouldBlock => {}
                 Progress::Ended => return self.gone(),
             }
+            self.push.sent(sent, None);
         }
         self.bytes_sent = self.bytes_sent.saturating_add(sent as u64);
         let unsent = self.from.saturating_add(sent);
@@ -435,10 +450,21 @@ impl<C> Exchange<C> {
     #[inline]
     fn has_room(&mut self) -> Result<bool, Gone> {
         if self.connection.output.is_empty() {
-            return Ok(true);
+            return Ok(self.push.most() > 0);
         }
-        let (progress, sent) = self.connection.output.send(&self.connection.socket);
-        self.bytes_sent = self.bytes_sent.saturating_add(sent);
+        self.send_older()
+    }
+
+    fn send_older(&mut self) -> Result<bool, Gone> {
+        let most = self.push.most();
+        if most == 0 {
+            return Ok(false);
+        }
+        let since = Moment::now();
+        let Connection { output, socket, .. } = &mut *self.connection;
+        let (progress, sent) = output.send(&*socket, most);
+        self.push.sent(sent, Some(since));
+        self.bytes_sent = self.bytes_sent.saturating_add(sent as u64);
         match progress {
             Progress::Bytes(_) => Ok(true),
             Progress::WouldBlock => Ok(false),
@@ -554,6 +580,7 @@ impl<C> Exchange<C> {
             outcome,
             status: self.status,
             bytes_sent: self.bytes_sent.saturating_add(waiting as u64),
+            sending: self.push.sending(),
             failure: self.failure,
         }
     }

@@ -26,6 +26,7 @@ mod live;
 pub mod memory;
 mod options;
 mod output;
+mod pace;
 mod raw;
 mod retire;
 mod schedule;

@@ -24,14 +24,9 @@ const WORTH_SHARING: usize = 16 * 1024;
 /// when all of it was.
 const PIECE: usize = 64 * 1024;
 
-/// Most bytes that one `sendfile` is asked for.
-const FILE_STEP: u64 = 0x7fff_f000;
-
 /// The unsent part of a connection's responses.
 pub struct Output {
     segments: VecDeque<Segment>,
-    /// Bytes of `segments` that count against the budget.
-    held: usize,
     /// Bytes of `segments` that are in spool files.
     spooled: u64,
     budget: Arc<Budget>,
@@ -65,7 +60,6 @@ impl Output {
     pub fn new(budget: Arc<Budget>) -> Output {
         Output {
             segments: VecDeque::new(),
-            held: 0,
             spooled: 0,
             budget,
         }
@@ -99,7 +93,6 @@ impl Output {
         if !self.budget.take(data.len()) {
             return self.push_spool(data);
         }
-        self.held = self.held.saturating_add(data.len());
         if let Some(Segment::Copied { bytes, .. }) = self.segments.back_mut()
             && bytes.len() < PIECE
         {
@@ -124,11 +117,9 @@ impl Output {
             return self.push(rest);
         }
         // The whole object stays alive, so the whole object counts.
-        let whole = (*bytes).as_ref().len();
-        if !self.budget.take(whole) {
+        if !self.budget.take_shared((*bytes).as_ref()) {
             return self.push_spool(rest);
         }
-        self.held = self.held.saturating_add(whole);
         self.segments.push_back(Segment::Shared { bytes, sent });
         Ok(())
     }
@@ -162,22 +153,25 @@ impl Output {
         Ok(())
     }
 
-    /// Sends as much as `socket` takes now. [`Progress::Bytes`] means that all of it went.
-    pub fn send(&mut self, socket: impl AsFd) -> (Progress, u64) {
-        let mut total = 0_u64;
+    /// Sends as much as `socket` takes now, at most `most` bytes. [`Progress::Bytes`] means that
+    /// all of it went, [`Progress::WouldBlock`] that the rest has to wait.
+    pub fn send(&mut self, socket: impl AsFd, most: usize) -> (Progress, usize) {
+        let mut total = 0_usize;
         while let Some(segment) = self.segments.front_mut() {
-            let progress = segment.send(&socket);
+            let left = most.saturating_sub(total);
+            if left == 0 {
+                return (Progress::WouldBlock, total);
+            }
+            let progress = segment.send(&socket, left);
             let Progress::Bytes(bytes) = progress else {
                 return (progress, total);
             };
-            total = total.saturating_add(bytes as u64);
+            total = total.saturating_add(bytes);
             if let Segment::Spool { .. } = segment {
                 self.spooled = self.spooled.saturating_sub(bytes as u64);
             }
             if segment.is_sent() {
-                let held = segment.held();
-                self.held = self.held.saturating_sub(held);
-                self.budget.give_back(held);
+                segment.release(&self.budget);
                 self.segments.pop_front();
             }
         }
@@ -186,12 +180,12 @@ impl Output {
 }
 
 impl Segment {
-    fn send(&mut self, socket: impl AsFd) -> Progress {
+    fn send(&mut self, socket: impl AsFd, most: usize) -> Progress {
         match self {
-            Segment::Copied { bytes, sent } => send_rest(socket, bytes, sent),
-            Segment::Shared { bytes, sent } => send_rest(socket, (**bytes).as_ref(), sent),
+            Segment::Copied { bytes, sent } => send_rest(socket, bytes, sent, most),
+            Segment::Shared { bytes, sent } => send_rest(socket, (**bytes).as_ref(), sent, most),
             Segment::File { file, offset, left } | Segment::Spool { file, offset, left } => {
-                let most = usize::try_from((*left).min(FILE_STEP)).unwrap_or(usize::MAX);
+                let most = usize::try_from(*left).map_or(most, |left| left.min(most));
                 let progress = stream::send_file(socket, file, offset, most);
                 if let Progress::Bytes(bytes) = progress {
                     *left = left.saturating_sub(bytes as u64);
@@ -219,18 +213,19 @@ impl Segment {
         }
     }
 
-    /// What the segment took out of the budget.
-    fn held(&self) -> usize {
+    /// Gives back what the segment took out of the budget.
+    fn release(&self, budget: &Budget) {
         match self {
-            Segment::Copied { bytes, .. } => bytes.len(),
-            Segment::Shared { bytes, .. } => (**bytes).as_ref().len(),
-            Segment::File { .. } | Segment::Spool { .. } => 0,
+            Segment::Copied { bytes, .. } => budget.give_back(bytes.len()),
+            Segment::Shared { bytes, .. } => budget.give_back_shared((**bytes).as_ref()),
+            Segment::File { .. } | Segment::Spool { .. } => {}
         }
     }
 }
 
-fn send_rest(socket: impl AsFd, bytes: &[u8], sent: &mut usize) -> Progress {
-    let progress = stream::send(socket, bytes.get(*sent..).unwrap_or_default());
+fn send_rest(socket: impl AsFd, bytes: &[u8], sent: &mut usize, most: usize) -> Progress {
+    let rest = bytes.get(*sent..).unwrap_or_default();
+    let progress = stream::send(socket, rest.get(..most).unwrap_or(rest));
     if let Progress::Bytes(more) = progress {
         *sent = sent.saturating_add(more);
     }
@@ -239,7 +234,9 @@ fn send_rest(socket: impl AsFd, bytes: &[u8], sent: &mut usize) -> Progress {
 
 impl Drop for Output {
     fn drop(&mut self) {
-        self.budget.give_back(self.held);
+        for segment in &self.segments {
+            segment.release(&self.budget);
+        }
     }
 }
 
@@ -264,7 +261,7 @@ mod tests {
             all
         });
         while !output.is_empty() {
-            match output.send(&near).0 {
+            match output.send(&near, 100_000).0 {
                 Progress::WouldBlock => {
                     stream::wait_writable(&near, std::time::Duration::from_secs(5)).unwrap();
                 }
@@ -309,7 +306,7 @@ mod tests {
         output.push(&[b'x'; 60]).unwrap();
         assert!(!budget.take(50));
         let (near, _far) = pair();
-        assert_eq!(output.send(&near), (Progress::Bytes(0), 60));
+        assert_eq!(output.send(&near, 100), (Progress::Bytes(0), 60));
         output.push(&[b'y'; 100]).unwrap();
         drop(output);
         assert!(budget.take(100));

@@ -7,6 +7,7 @@ use oxicorn_sys::stream::{self, Progress};
 
 use crate::connection::{Connection, Peer, Place};
 use crate::exchange::Gone;
+use crate::pace::LEAP;
 
 /// The sending side of such a connection. What is received goes to
 /// [`Application::arrived`](crate::Application::arrived).
@@ -78,8 +79,8 @@ impl<C> Raw<C> {
     ///
     /// When the client is gone.
     pub fn send_waiting(&mut self) -> Result<bool, Gone> {
-        let (progress, sent) = self.connection.output.send(&self.connection.socket);
-        self.bytes_sent = self.bytes_sent.saturating_add(sent);
+        let (progress, sent) = self.connection.output.send(&self.connection.socket, LEAP);
+        self.bytes_sent = self.bytes_sent.saturating_add(sent as u64);
         match progress {
             Progress::Bytes(_) => Ok(true),
             Progress::WouldBlock => Ok(false),
