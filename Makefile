@@ -6,6 +6,11 @@ VERSIONS := 3.10 3.11 3.12 3.13
 BIND     ?= 127.0.0.1:8000
 # Tests mostly wait for processes: more of them at once than there are processors.
 JOBS     ?= 4
+# Worker classes that the black-box tests run over besides sync.
+CLASSES  ?= gthread gevent
+# Of these tests where Python is not the primary one: what differs between Pythons shows in them.
+brief    := $(addprefix tests/test_,application_faults.py frameworks.py process_signals.py \
+              streaming.py wsgi_environ.py wsgi_input.py wsgi_responses.py)
 
 primary  := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 tools    := .venvs/tools
@@ -33,6 +38,13 @@ run: build ## Serve examples/hello on http://127.0.0.1:8000/ until Ctrl-C (BIND=
 wheel: $(wheels)/$(primary)/.built ## Wheel for $(PYTHON), in dist/
 	@mkdir -p dist && cp $(wheels)/$(primary)/*.whl dist/ && ls dist/*.whl
 
+# A line of a recipe: the tests of one Python over one worker class.
+define over
+@echo "Over $(2):"
+OXICORN_TEST_WORKER=$(2) .venvs/$(1)/bin/python -m pytest -n $(JOBS) $(if $(filter $(primary),$(1)),,$(brief))
+
+endef
+
 ##@ Check
 .PHONY: test test-rust test-python lint format fuzz bench deps-nginx
 test: test-rust test-python ## All tests: the crates, then the command on every Python 3.10-3.13 found
@@ -45,6 +57,7 @@ test-python: deps-nginx ## Black-box tests on every Python found (one: make test
 
 test-python-%: .venvs/%/.installed
 	.venvs/$*/bin/python -m pytest -n $(JOBS) $(PYTEST_ARGS)
+	$(foreach class,$(if $(PYTEST_ARGS),,$(CLASSES)),$(call over,$*,$(class)))
 
 lint: $(tools)/.installed ## Formatting, clippy, ruff, mypy
 	cargo fmt --all --check
@@ -89,9 +102,10 @@ $(wheels)/%/.built: $(sources) | $(tools)/.installed
 	@touch $@
 
 # Not a rule for .venvs/tools: that one has its own below.
-.venvs/3.%/.installed: $(wheels)/3.%/.built tests/requirements.txt
+.venvs/3.%/.installed: $(wheels)/3.%/.built tests/requirements.txt tests/requirements-alone.txt
 	@scripts/make-venv $(@D) 3.$* $(PYTHON)
 	$(@D)/bin/pip install --quiet -r tests/requirements.txt
+	$(@D)/bin/pip install --quiet --no-deps -r tests/requirements-alone.txt
 	$(@D)/bin/pip install --quiet --force-reinstall --no-deps $(wheels)/3.$*/*.whl
 	@touch $@
 

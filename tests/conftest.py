@@ -9,8 +9,12 @@ from support.master import Master
 from support.server import IS_GUNICORN, WORKER, Server
 
 
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(config, items):
     """Leave out what Gunicorn, or the worker class under test, does not claim."""
+    if WORKER != "sync":
+        same = [item for item in items if not depends_on_class(item)]
+        items[:] = [item for item in items if depends_on_class(item)]
+        config.hook.pytest_deselected(items=same)
     for item in items:
         if IS_GUNICORN and item.get_closest_marker("beyond_gunicorn"):
             item.add_marker(pytest.mark.skip(reason="Gunicorn does not do this"))
@@ -19,6 +23,12 @@ def pytest_collection_modifyitems(items):
                 item.add_marker(
                     pytest.mark.skip(reason=f"not over {WORKER}: {over.kwargs['reason']}")
                 )
+
+
+def depends_on_class(item):
+    """Whether the test starts a server and leaves the worker class to us."""
+    starts_server = {"serve", "start", "serve_module"} & set(item.fixturenames)
+    return starts_server and not item.get_closest_marker("names_class")
 
 
 @pytest.fixture
