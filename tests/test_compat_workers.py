@@ -2,14 +2,16 @@
 
 import importlib.util
 import os
+import re
 import signal
+from pathlib import Path
 
 import pytest
 
 from support.process import children
 from support.wait import until
 
-pytestmark = pytest.mark.beyond_gunicorn
+pytestmark = [pytest.mark.beyond_gunicorn, pytest.mark.names_class]
 
 WORKER = """
 import os, signal, time
@@ -50,8 +52,8 @@ class Site(Worker):
 def custom(start, tmp_path):
     """A server with a worker class of its own."""
 
-    def custom(*arguments, name="site_worker.Site", **options):
-        (tmp_path / "site_worker.py").write_text(WORKER)
+    def custom(*arguments, name="site_worker.Site", code=WORKER, **options):
+        (tmp_path / "site_worker.py").write_text(code)
         environment = {"PYTHONPATH": f"{tmp_path}:{os.path.dirname(__file__)}/apps"}
         environment |= options.pop("environment", {})
         return start("--worker-class", name, *arguments, environment=environment, **options)
@@ -121,7 +123,7 @@ def test_a_worker_class_by_its_entry_point(custom, tmp_path, name):
         ("egg:nobody#own", "distribution 'nobody' is not installed"),
         ("nothing", "no installed distribution offers 'nothing' in 'gunicorn.workers'"),
         ("site_worker.Other", "module 'site_worker' has no 'Other'"),
-        ("no_such_module.Site", "No module named 'no_such_module'"),
+        ("no_such_module.Site", "No module named 'no_such_module': expected a module that is "),
         ("os.getpid", "expected a class"),
     ],
 )
@@ -147,6 +149,69 @@ async def application(scope, receive, send):
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": str(os.getpid()).encode()})
 """
+
+
+def test_the_example_of_the_documents(start, tmp_path):
+    document = Path(__file__).parent.parent / "docs/workers.md"
+    examples = re.findall(r"```python\n(.*?)```", document.read_text(), re.S)
+    (example,) = (one for one in examples if "TimeWorker" in one)
+    (tmp_path / "site_worker.py").write_text(example)
+    environment = {"PYTHONPATH": f"{tmp_path}:{os.path.dirname(__file__)}/apps"}
+    arguments = ["--worker-class", "site_worker.TimeWorker", "--workers", "2"]
+    master = start(*arguments, environment=environment)
+    before = master.up(2)
+    assert re.fullmatch(r"\w{3} \w{3} +\d+ \d\d:\d\d:\d\d \d{4}", master.answers())
+    master.send("HUP")
+    master.replaced(before, 2)
+    master.send("TERM")
+    assert master.exit_status() == 0
+    assert "Traceback" not in master.log
+
+
+SILENT = """
+from gunicorn.workers.base import Worker
+
+class Site(Worker):
+    def run(self):
+        while self.alive:
+            self.step()
+        self.log.info("left with %s", self.alive)
+
+    def step(self):
+        self.sockets[0].settimeout(0.1)
+        try:
+            client, _ = self.sockets[0].accept()
+        except OSError:
+            return
+        with client:
+            client.recv(1000)
+            client.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\n\\r\\nup")
+"""
+
+
+def test_a_class_that_tells_nothing_is_taken_to_serve_after_a_while(custom, tmp_path):
+    master = custom("--timeout", "2", code=SILENT)
+    (worker,) = master.up(1)
+    master.send("HUP")
+    master.replaced({worker}, 1)
+    assert "WORKER TIMEOUT" not in master.log
+
+
+def test_a_worker_serves_from_its_first_heartbeat_on(custom, tmp_path):
+    (tmp_path / "silent").touch()
+    master = custom("--timeout", "600")
+    # It answers, but whether it is ready is its own word.
+    until(master.answers, "an answer")
+    assert "READY=1" not in master.messages
+    (tmp_path / "silent").unlink()
+    until(lambda: "READY=1" in master.messages, "READY=1")
+
+
+def test_a_class_that_overrides_notify_as_gunicorn_writes_it(custom, tmp_path):
+    method = "    def notify(self):\n        self.tmp.notify()\n\n    def run(self):"
+    master = custom(code=WORKER.replace("    def run(self):", method))
+    master.up(1)
+    assert master.answers().endswith(" 1")
 
 
 @pytest.mark.parametrize("name", ["uvicorn_worker.UvicornWorker", "uvicorn.workers.UvicornWorker"])

@@ -13,7 +13,7 @@ import pytest
 from support.client import Connection, message
 from support.wait import until
 
-pytestmark = pytest.mark.beyond_gunicorn
+pytestmark = [pytest.mark.beyond_gunicorn, pytest.mark.names_class]
 
 APP = "green:application"
 

@@ -25,8 +25,14 @@ WORKER_CLASSES = {
     "tornado": "oxicorn.workers.gtornado.TornadoWorker",
 }
 LATER_WORKER_CLASSES = ("asgi",)
-#: Packages that built-in classes need, each an extra of ours of the same name.
-EXTRAS = ("eventlet", "gevent", "tornado")
+#: What to install for a module that worker classes need or are in.
+INSTALLABLE = {
+    "eventlet": "oxicorn[eventlet]",
+    "gevent": "oxicorn[gevent]",
+    "tornado": "oxicorn[tornado]",
+    "uvicorn": "uvicorn",
+    "uvicorn_worker": "uvicorn-worker",
+}
 
 
 def default_hook(name: str, arity: int) -> Callable[..., None]:
@@ -118,12 +124,15 @@ def load_class(setting: str, value: Any, path: Any, group: str) -> type:
     except ConfigError as error:
         raise ConfigError(f"{setting} cannot be {value!r}: {error}") from error
     except ModuleNotFoundError as error:
-        # The failed import may be in the middle of the class's own module: then its place matters.
         package = (error.name or "").partition(".")[0]
-        if package not in EXTRAS and not str(value).startswith(f"{package}."):
+        if package in INSTALLABLE:
+            remedy = f"pip install {INSTALLABLE[package]}"
+        elif str(value).startswith(f"{package}."):
+            remedy = "expected a module that is installed, or in --pythonpath"
+        else:
+            # The failed import is in the middle of the class's own module: its place matters.
             raise not_found(setting, value) from error
-        what = f"oxicorn[{package}]" if package in EXTRAS else package
-        raise ConfigError(f"{setting} cannot be {value!r}: {error}: pip install {what}") from error
+        raise ConfigError(f"{setting} cannot be {value!r}: {error}: {remedy}") from error
     except Exception as error:  # any failure of the import means that there is no such class
         raise not_found(setting, value) from error
     if not inspect.isclass(found):

@@ -8,11 +8,15 @@ import random
 import signal
 import sys
 import time
+from collections.abc import Callable
 from types import FrameType
 from typing import Any, ClassVar
 
 from oxicorn import _oxicorn
 from oxicorn.http.errors import ParseException
+
+#: Seconds after which a worker is taken to serve that tells nothing, if there is no limit on that.
+UNHEARD = 15.0
 
 
 class Worker:
@@ -65,8 +69,8 @@ class Worker:
 
     def notify(self) -> None:
         """Tell the arbiter that this worker is alive."""
-        if self.slot is not None:
-            self.slot.beat()
+        # By way of the heartbeat, as in Gunicorn: subclasses override either.
+        self.tmp.notify()
 
     def run(self) -> None:
         """Serve until told to leave."""
@@ -94,8 +98,7 @@ class Worker:
             self.reloader.start()
         self.cfg.post_worker_init(self)
         self.booted = True
-        if self.slot is not None:
-            self.slot.ready()
+        self.tmp.expect(at_once=runs_an_engine(type(self)), within=self.timeout)
         self.run()
 
     def drop_privileges(self) -> None:
@@ -199,15 +202,51 @@ def shortened(limit: float) -> float:
     return limit * random.uniform(0.9, 1.0)
 
 
+def runs_an_engine(worker_class: type[Worker]) -> bool:
+    """Whether ``run`` is ours: then the worker serves as soon as it runs."""
+    return str(getattr(worker_class.run, "__module__", "")).startswith("oxicorn.")
+
+
 class Heartbeat:
-    """What worker classes use that were written for a heartbeat file."""
+    """How the arbiter hears of a worker; looks like the heartbeat file that classes were written for."""
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
+        self._ready: Callable[[], None] | None = None
+        self._patience: Any = None
+
+    def expect(self, *, at_once: bool, within: float) -> None:
+        """The worker begins to run. Its first heartbeat from now on says that it serves.
+
+        What happens before it, such as the start of an ASGI application, may fail. Classes that never
+        tell anything are taken to serve after some time.
+        """
+        slot = self._worker.slot
+        if slot is None:
+            return
+        if at_once:
+            slot.ready()
+            return
+        # Few classes come here, and every worker would pay for the import.
+        import threading
+
+        self._ready = slot.ready
+        self._patience = threading.Timer(within or UNHEARD, self._serves)
+        self._patience.daemon = True
+        self._patience.start()
 
     def notify(self) -> None:
         """Tell the arbiter that this worker is alive."""
-        self._worker.notify()
+        if self._worker.slot is not None:
+            self._worker.slot.beat()
+        if self._ready is not None:
+            self._patience.cancel()
+            self._serves()
+
+    def _serves(self) -> None:
+        ready, self._ready = self._ready, None
+        if ready is not None:
+            ready()
 
     def last_update(self) -> float:
         """Time of the last heartbeat, of the monotonic clock; 0 before the first."""
