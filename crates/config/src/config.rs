@@ -30,6 +30,7 @@ pub struct Config {
     pub graceful_timeout: u64,
     /// Seconds; 0 turns persistent connections off.
     pub keepalive: u64,
+    pub handoff: bool,
     pub limit_request_line: usize,
     pub limit_request_fields: usize,
     pub limit_request_field_size: usize,
@@ -115,6 +116,7 @@ impl Config {
             timeout: read.number("timeout")?,
             graceful_timeout: read.number("graceful_timeout")?,
             keepalive: read.number("keepalive")?,
+            handoff: read.flag("handoff"),
             limit_request_line: read.number("limit_request_line")?,
             limit_request_fields: read.number("limit_request_fields")?,
             limit_request_field_size: read.number("limit_request_field_size")?,

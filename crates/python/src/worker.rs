@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use oxicorn_config::Config;
 use oxicorn_worker::clock::Moment;
+use oxicorn_worker::helper::{Calls, Helper};
 use oxicorn_worker::{Application, Engine, Limits};
 use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
@@ -46,7 +47,9 @@ pub fn run_sync(worker: &Bound<'_, PyAny>) -> PyResult<()> {
         common,
     } = Parts::of(worker, false)?;
     let mut application = Wsgi::new(worker, &common, &listeners, config.sendfile)?;
-    Loop::new(worker, options, sockets, wakeup)?.run(&mut application, |_, application| {
+    let mut served = Loop::new(worker, options, sockets, wakeup)?;
+    let _helper = served.find_help(&config)?;
+    served.run(&mut application, |_, application| {
         application.exit_was_raised()
     })
 }
@@ -143,6 +146,24 @@ impl<'py, A: Application> Loop<'py, A> {
             wakeup,
             parent,
         })
+    }
+
+    /// Takes part in the exchange of connections between workers, and starts what notices long calls
+    /// where there is something to do about them. The application runs in this thread.
+    fn find_help(&mut self, config: &Config) -> PyResult<Option<Helper>>
+    where
+        A::Client: 'static,
+    {
+        if !config.handoff {
+            return Ok(None);
+        }
+        self.engine.join(&process::channel_of(&self.worker)?, 1)?;
+        if config.workers < 2 {
+            return Ok(None);
+        }
+        let calls = Calls::new(1);
+        let relief = self.engine.relief(&calls)?;
+        Ok(Some(Helper::start(&calls, vec![Box::new(relief)])?))
     }
 
     /// Runs until the worker has left. `after_turn` says whether it shall do so at once.

@@ -79,6 +79,14 @@ impl Poller {
         })
     }
 
+    /// The same instance with a storage of its own, for another thread.
+    pub fn share(&self, events: usize) -> io::Result<Poller> {
+        Ok(Poller {
+            epoll: self.epoll.try_clone()?,
+            events: Vec::with_capacity(events.max(1)),
+        })
+    }
+
     /// Starts to watch `source`.
     pub fn add(&self, source: impl AsFd, token: Token, interest: Interest) -> io::Result<()> {
         Ok(epoll::add(

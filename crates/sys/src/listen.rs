@@ -106,6 +106,12 @@ pub fn passed(listen_pid: Option<&str>, listen_fds: Option<&str>) -> u16 {
     count.filter(|_| for_us).unwrap_or(0)
 }
 
+/// What tells a socket from all others on this machine, in whatever process.
+pub fn identity(socket: impl AsFd) -> io::Result<u64> {
+    // All sockets are inodes of one file system.
+    Ok(rustix::fs::fstat(socket)?.st_ino)
+}
+
 /// Lets a descriptor survive the next exec.
 pub fn keep_on_exec(fd: impl AsFd) -> io::Result<()> {
     Ok(rustix::io::fcntl_setfd(fd, FdFlags::empty())?)
@@ -235,6 +241,14 @@ mod tests {
         let name = format!("oxicorn-abstract-{}", std::process::id());
         let _listening = abstract_unix(name.as_bytes(), OPTIONS).unwrap();
         assert!(abstract_unix(name.as_bytes(), OPTIONS).is_err());
+    }
+
+    #[test]
+    fn a_duplicate_is_the_same_socket() {
+        let [one, other] = [(); 2].map(|()| tcp("127.0.0.1", 0, OPTIONS).unwrap());
+        let duplicate = one.try_clone().unwrap();
+        assert_eq!(identity(&one).unwrap(), identity(&duplicate).unwrap());
+        assert_ne!(identity(&one).unwrap(), identity(&other).unwrap());
     }
 
     #[test]

@@ -64,25 +64,33 @@ impl<A: Application> Engine<A> {
         listener: usize,
         application: &mut A,
     ) {
-        let mut connection = self.meet(socket, address, listener);
-        self.generation = self.generation.wrapping_add(1);
-        let generation = self.generation;
-        let key = self.seats.insert(Seat {
-            generation,
-            connection: None,
-            away: None,
-            live: None,
-        });
-        connection.place = Place { key, generation };
-        if let Some(seat) = self.seats.get_mut(key) {
-            seat.connection = Some(connection);
-        }
+        let connection = self.meet(socket, address, listener);
+        let Place { key, .. } = self.seat(connection);
         // Most clients send at once: then the request is served without a wait in between, and a
         // connection for a single request is never watched at all.
         self.gather(key);
         if self.batch.is_full() {
             self.run_batch(application);
         }
+    }
+
+    /// Gives a connection a place in the table.
+    pub(crate) fn seat(&mut self, mut connection: Box<Connection<A::Client>>) -> Place {
+        self.generation = self.generation.wrapping_add(1);
+        let generation = self.generation;
+        let entry = self.seats.vacant_entry();
+        let place = Place {
+            key: entry.key(),
+            generation,
+        };
+        connection.place = place;
+        entry.insert(Seat {
+            generation,
+            connection: Some(connection),
+            away: None,
+            live: None,
+        });
+        place
     }
 
     /// A connection has nothing to say yet.
@@ -96,7 +104,7 @@ impl<A: Application> Engine<A> {
         }
     }
 
-    fn meet(
+    pub(crate) fn meet(
         &self,
         socket: OwnedFd,
         address: PeerAddress,
@@ -133,7 +141,7 @@ impl<A: Application> Engine<A> {
     }
 
     /// Ends it; false if there is none.
-    fn evict_longest_idle(&mut self) -> bool {
+    pub(crate) fn evict_longest_idle(&mut self) -> bool {
         self.longest_idle()
             .map(|key| self.seats.remove(key))
             .is_some()

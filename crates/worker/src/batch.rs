@@ -67,17 +67,17 @@ pub(crate) struct Batch {
 
 /// A connection that takes a step in this batch.
 #[derive(Clone)]
-struct Gathered {
-    place: Place,
+pub(crate) struct Gathered {
+    pub place: Place,
     /// Where its bytes are; `None` if the stream has ended.
-    bytes: Option<Range<usize>>,
+    pub bytes: Option<Range<usize>>,
 }
 
 /// A connection whose response waits.
 #[derive(Clone, Copy)]
-struct ToSend {
-    place: Place,
-    next: Next,
+pub(crate) struct ToSend {
+    pub place: Place,
+    pub next: Next,
 }
 
 impl Batch {
@@ -97,6 +97,29 @@ impl Batch {
     /// Whether the next response may wait for others.
     pub fn may_wait(&self) -> bool {
         self.sober == 0 && u128::from(self.average) < SHORT.as_micros()
+    }
+
+    /// Those whose turn has not come yet.
+    pub fn behind(&self) -> &[Gathered] {
+        self.gathered.get(self.begun..).unwrap_or_default()
+    }
+
+    /// What was received from one of them; `None` if its stream has ended.
+    pub fn received(&self, gathered: &Gathered) -> Option<&[u8]> {
+        self.inbound.get(gathered.bytes.clone()?)
+    }
+
+    /// Those whose responses wait.
+    pub fn to_send(&self) -> &[ToSend] {
+        &self.to_send
+    }
+
+    /// Adds a connection whose bytes are its input already.
+    pub fn gather_input(&mut self, place: Place) {
+        self.gathered.push(Gathered {
+            place,
+            bytes: Some(0..0),
+        });
     }
 
     /// The connection whose turn it is.
@@ -223,6 +246,10 @@ impl<A: Application> Engine<A> {
             // The buffer went down with another connection.
             return self.settle(key, connection, Next::Close);
         };
+        if response.is_empty() {
+            // The helper has sent it during a call.
+            return self.settle(key, connection, next);
+        }
         let sent = match stream::send(&connection.socket, response) {
             Progress::Bytes(length) if length == response.len() => {
                 return self.settle(key, connection, next);

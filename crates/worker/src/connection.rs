@@ -136,6 +136,8 @@ pub(crate) struct Connection<C> {
     pub deadline: Moment,
     /// Requests called so far.
     pub requests: u32,
+    /// Since when its next request waits, if that was noticed.
+    pub waits_since: Option<Moment>,
 }
 
 impl<C> Connection<C> {
@@ -165,7 +167,18 @@ impl<C> Connection<C> {
             interest: None,
             deadline,
             requests: 0,
+            waits_since: None,
         }
+    }
+
+    /// Between two requests or inside a head, and nothing of it is anywhere else: another worker could
+    /// go on with it. What was received in this batch goes along.
+    pub fn is_movable(&self) -> bool {
+        matches!(self.phase, Phase::Head | Phase::Preface)
+            && self.waiting.as_ref().is_none_or(Range::is_empty)
+            && self.output.is_empty()
+            // Nobody kept the socket, as an application may that took it out of its environ.
+            && Arc::strong_count(&self.socket) == 1
     }
 
     /// What has come of a message that is not whole yet, from its first byte on.

@@ -382,13 +382,14 @@ impl<A: Application> Engine<A> {
         } = message;
         self.requests = self.requests.saturating_add(1);
         connection.requests = connection.requests.saturating_add(1);
+        connection.waits_since = None;
         if Some(self.requests) == self.options.limits.requests {
             self.retire(Retirement::Requests, application);
         }
         let facts = Facts {
             version: head.version,
             is_head: head.method(bytes) == b"HEAD",
-            keep_alive: head.keep_alive && !self.options.keepalive.is_zero() && !self.is_draining(),
+            keep_alive: head.keep_alive && !self.options.keepalive.is_zero() && !self.ends_all(),
         };
         let bytes_in = (bytes.len() as u64).saturating_add(body.length());
         let began = self.now;
@@ -435,7 +436,9 @@ impl<A: Application> Engine<A> {
             number,
         };
         self.called = Some(ticket);
+        self.enter_call(began);
         let called = application.call(request, exchange);
+        self.leave_call(application);
         self.called = None;
         let mut ended = match called {
             Called::Answered(exchange) => exchange.into_ended(),

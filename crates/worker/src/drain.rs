@@ -27,6 +27,7 @@ impl<A: Application> Engine<A> {
             until,
         };
         self.accept_backlog(application);
+        self.leave_channel();
         for listener in self.listeners.drain(..) {
             // Explicitly, since siblings and the arbiter keep the description alive; one that
             // was paused is not watched and needs no removal.

@@ -25,13 +25,16 @@ use crate::clock::{DateLine, Moment};
 use crate::connection::{Connection, Phase, Place};
 use crate::cycle::{Absent, Step};
 use crate::deadlines;
+use crate::handoff::Dispatch;
+use crate::helper::Calls;
+use crate::lending::{Leftovers, Shared};
 use crate::live::Live;
 use crate::memory::Budget;
 use crate::options::Options;
 use crate::pace::Pace;
 
 /// Readiness reports taken from the kernel at once.
-const EVENTS: usize = 256;
+pub(crate) const EVENTS: usize = 256;
 
 /// Bytes that all connections together may hold in memory.
 const MEMORY: usize = 64 * 1024 * 1024;
@@ -40,7 +43,8 @@ const MEMORY: usize = 64 * 1024 * 1024;
 const OUTBOUND: usize = 64 * 1024;
 
 const WAKEUP: Token = Token(u64::MAX);
-const LISTENER: u64 = 1 << 63;
+pub(crate) const CHANNEL: Token = Token(u64::MAX - 1);
+pub(crate) const LISTENER: u64 = 1 << 63;
 
 /// One worker's share of the work: its listeners, its connections, its clock.
 pub struct Engine<A: Application> {
@@ -75,6 +79,13 @@ pub struct Engine<A: Application> {
     pub(crate) ripe: Vec<Place>,
     /// What is received for requests that run elsewhere.
     pub(crate) landing: Vec<u8>,
+    /// What a helper may work with during calls.
+    pub(crate) lent: Option<Shared<A::Client>>,
+    /// What the helper has left to do for this thread.
+    pub(crate) left: Leftovers<A::Client>,
+    /// Where calls that run in this thread are noted.
+    pub(crate) calls: Option<Arc<Calls>>,
+    pub(crate) dispatch: Option<Dispatch>,
     woken: bool,
 }
 
@@ -170,6 +181,10 @@ impl<A: Application> Engine<A> {
             head: Head::default(),
             ripe: Vec::new(),
             landing: Vec::new(),
+            lent: None,
+            left: Leftovers::default(),
+            calls: None,
+            dispatch: None,
             woken: false,
             options,
         };
@@ -232,6 +247,9 @@ impl<A: Application> Engine<A> {
         if !self.roomy.is_empty() {
             self.send_to_roomy(application);
         }
+        if self.is_draining() {
+            self.pass_on(application);
+        }
         if self.now >= self.next_tick {
             self.tick(application);
         }
@@ -242,6 +260,8 @@ impl<A: Application> Engine<A> {
         let Token(token) = event.token;
         if event.token == WAKEUP {
             self.woken = true;
+        } else if event.token == CHANNEL {
+            self.take_over();
         } else if token & LISTENER != 0 {
             self.accept(
                 usize::try_from(token & !LISTENER).unwrap_or(usize::MAX),
@@ -360,6 +380,7 @@ impl<A: Application> Engine<A> {
 
     #[cold]
     fn recover(&mut self, key: usize) {
+        self.reclaim();
         self.seats.try_remove(key);
         self.head.clear();
         if let Some(ticket) = self.called.take() {
@@ -448,7 +469,7 @@ pub(crate) fn pack(key: usize, generation: u32) -> Token {
     Token((key as u64 & 0x7fff_ffff) << 32 | u64::from(generation))
 }
 
-fn unpack(token: u64) -> Place {
+pub(crate) fn unpack(token: u64) -> Place {
     Place {
         key: (token >> 32) as usize,
         generation: token as u32,

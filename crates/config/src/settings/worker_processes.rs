@@ -1,4 +1,4 @@
-use crate::{Const, Conversion, Fallback, Kind, Section, Setting, Status};
+use crate::{Action, Const, Conversion, Fallback, Kind, Section, Setting, Status};
 
 const ENTRY: Setting = Setting {
     section: Section::WorkerProcesses,
@@ -97,6 +97,19 @@ pub const SETTINGS: &[Setting] = &[
             requests into connections that are being closed. Gunicorn's default is 2, and its \
             sync workers always close: `--keep-alive 0` does the same here.",
         ..SECONDS
+    },
+    Setting {
+        name: "handoff",
+        flags: &["--no-handoff"],
+        action: Action::Set(false),
+        kind: Kind::Bool,
+        default: Fallback::Value(Const::Bool(true)),
+        own: true,
+        help: "Let idle workers take over what waits for busy ones; the flag forbids it.",
+        details: "A worker whose request takes longer than about a millisecond gives its other \
+            connections that have something to say to workers that have time, and a worker that \
+            leaves gives them those that are idle.",
+        ..ENTRY
     },
     Setting {
         name: "asgi_loop",

@@ -1,8 +1,10 @@
 //! `oxicorn.arbiter.Arbiter` as the loop's host.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use oxicorn_arbiter::{DeathReport, Forked, Host, Level, Options, Request};
+use oxicorn_sys::channel::Channel;
 use oxicorn_sys::scoreboard;
 use oxicorn_sys::wait::WakeUp;
 use pyo3::exceptions::PyOSError;
@@ -21,16 +23,23 @@ const UNHANDLED: i32 = 255;
 pub struct PythonHost<'py> {
     arbiter: Bound<'py, PyAny>,
     inbox: Bound<'py, Inbox>,
+    /// Of all workers, made before the first of them.
+    channel: Arc<Channel>,
     /// After a fork, in the child: the worker that this process is.
     worker: Option<Bound<'py, PyAny>>,
 }
 
 impl<'py> PythonHost<'py> {
     /// A host that calls the methods of `arbiter`.
-    pub fn new(arbiter: &Bound<'py, PyAny>, inbox: &Bound<'py, Inbox>) -> PythonHost<'py> {
+    pub fn new(
+        arbiter: &Bound<'py, PyAny>,
+        inbox: &Bound<'py, Inbox>,
+        channel: Arc<Channel>,
+    ) -> PythonHost<'py> {
         PythonHost {
             arbiter: arbiter.clone(),
             inbox: inbox.clone(),
+            channel,
             worker: None,
         }
     }
@@ -115,7 +124,8 @@ impl Host for PythonHost<'_> {
 
     fn spawn(&mut self, age: u32, slot: scoreboard::Slot) -> PyResult<Option<Forked>> {
         let py = self.py();
-        let slot = Slot::new(slot, self.inbox.get().wakeup().clone());
+        let wakeup = self.inbox.get().wakeup().clone();
+        let slot = Slot::new(slot, wakeup, Arc::clone(&self.channel));
         let prepare = intern!(py, "prepare_worker");
         let worker = self.arbiter.call_method1(prepare, (age, slot))?;
         let Some(forked) = self.fork() else {

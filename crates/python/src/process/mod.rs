@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use oxicorn_arbiter::{Arbiter, Driver, End, Kills, Options};
+use oxicorn_sys::channel::Channel;
 use oxicorn_sys::notify::Notifier;
 use oxicorn_sys::scoreboard::{self, Scoreboard};
 use oxicorn_sys::wait::WakeUp;
@@ -63,6 +64,12 @@ pub fn arbiter_of(worker: &Bound<'_, PyAny>) -> PyResult<Arc<WakeUp>> {
     Ok(slot.cast::<slot::Slot>()?.get().arbiter())
 }
 
+/// What a worker and its siblings give each other connections through.
+pub fn channel_of(worker: &Bound<'_, PyAny>) -> PyResult<Arc<Channel>> {
+    let slot = worker.getattr(intern!(worker.py(), "slot"))?;
+    Ok(Arc::clone(slot.cast::<slot::Slot>()?.get().channel()))
+}
+
 /// The loop. In the arbiter it gives `(None, status, reason)` once every worker is gone, in a worker that was just
 /// forked `(worker, 0, None)`, with all signals still blocked.
 #[pyfunction]
@@ -71,7 +78,7 @@ fn supervise<'py>(arbiter: &Bound<'py, PyAny>, inbox: &Bound<'py, Inbox>) -> PyR
     let options = options(arbiter)?;
     let parent: i32 = arbiter.getattr(intern!(py, "master_pid"))?.extract()?;
     let scoreboard = Scoreboard::new(RECORDS.max(options.workers.saturating_mul(4)))?;
-    let mut host = PythonHost::new(arbiter, inbox);
+    let mut host = PythonHost::new(arbiter, inbox, Arc::new(Channel::new()?));
     let driver = Driver {
         arbiter: Arbiter::new(options, parent != 0),
         scoreboard,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use oxicorn_sys::channel::Channel;
 use oxicorn_sys::clock::monotonic_ms;
 use oxicorn_sys::resources;
 use oxicorn_sys::scoreboard::{self, State};
@@ -17,12 +18,23 @@ pub struct Slot {
     record: scoreboard::Slot,
     /// The arbiter's pipe: it wants to know at once when a worker is ready.
     wakeup: Arc<WakeUp>,
+    /// Through which workers give each other connections.
+    channel: Arc<Channel>,
 }
 
 impl Slot {
     /// For the worker that is about to be forked.
-    pub fn new(record: scoreboard::Slot, wakeup: Arc<WakeUp>) -> Slot {
-        Slot { record, wakeup }
+    pub fn new(record: scoreboard::Slot, wakeup: Arc<WakeUp>, channel: Arc<Channel>) -> Slot {
+        Slot {
+            record,
+            wakeup,
+            channel,
+        }
+    }
+
+    /// The channel of all workers of the arbiter.
+    pub fn channel(&self) -> &Arc<Channel> {
+        &self.channel
     }
 
     /// What wakes the arbiter.

@@ -1,0 +1,211 @@
+//! Connections that move from one worker to another.
+//!
+//! One channel for all workers of an arbiter, so what waits in it is one queue: whoever has time takes the
+//! next connection out, also the worker that put it in. A worker puts in what waits behind a long call
+//! ([`crate::relief`]), and, when it leaves, its connections that are between two requests.
+
+use std::io::{self, IoSlice};
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
+use oxicorn_sys::channel::{Channel, LONGEST};
+use oxicorn_sys::epoll::Poller;
+use oxicorn_sys::listen;
+use oxicorn_sys::scoreboard::Slot;
+use oxicorn_sys::stream::PeerAddress;
+use slab::Slab;
+
+use crate::application::Application;
+use crate::connection::{Connection, Phase};
+use crate::engine::{CHANNEL, Engine, Seat};
+use crate::parcel::Parcel;
+
+/// Connections passed on a turn by a worker that leaves: so many that the others' are not stuck
+/// behind them for long.
+const PASSED_ON: usize = 64;
+
+/// A worker's part in the exchange of connections.
+pub(crate) struct Dispatch {
+    pub sender: Sender,
+    /// Where messages are received.
+    inbox: Vec<u8>,
+}
+
+/// Gives connections away.
+#[derive(Clone)]
+pub(crate) struct Sender {
+    channel: Arc<Channel>,
+    /// What the worker's listeners are called in messages, in the order of the worker.
+    listeners: Arc<[u64]>,
+    slot: Slot,
+}
+
+impl Sender {
+    /// Gives a connection away, with what was received from it and is not in its input yet. False: it could
+    /// not be sent and has to stay.
+    pub fn send<C>(&self, connection: &Connection<C>, received: &[u8]) -> bool {
+        let mut message = Vec::with_capacity(128);
+        let listener = self.listeners.get(connection.listener);
+        Parcel {
+            listener: listener.copied().unwrap_or_default(),
+            requests: connection.requests,
+            waits_since: connection.waits_since,
+            address: connection.peer.address,
+            in_preface: matches!(connection.phase, Phase::Preface),
+            proxy: connection.peer.proxy,
+        }
+        .write(&mut message);
+        let pieces = [&message, connection.input.as_slice(), received].map(IoSlice::new);
+        let is_sent = self
+            .channel
+            .send(connection.socket.as_fd(), &pieces)
+            .unwrap_or(false);
+        if is_sent {
+            self.slot.count_handed_off();
+        }
+        is_sent
+    }
+
+    /// Another worker would begin with a connection at once.
+    pub fn is_sibling_free(&self) -> bool {
+        self.slot.siblings().any(|sibling| sibling.has_time())
+    }
+
+    /// Another worker will begin with a connection sooner or later.
+    fn is_sibling_there(&self) -> bool {
+        self.slot.siblings().any(|sibling| sibling.takes_over())
+    }
+}
+
+/// Removes a connection that another worker has now; gives what the application kept with it.
+pub(crate) fn part_with<C>(poller: &Poller, seats: &mut Slab<Seat<C>>, key: usize) -> Option<C> {
+    let mut connection = seats.try_remove(key)?.connection?;
+    if connection.interest.is_some() {
+        // Explicitly: closing ends the watch only when nobody has the socket any more.
+        let _ = poller.remove(&connection.socket);
+    }
+    connection.client.take()
+}
+
+impl<A: Application> Engine<A> {
+    /// Takes part in the exchange of connections. The worker runs `capacity` requests at a time.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel does not let it.
+    pub fn join(&mut self, channel: &Arc<Channel>, capacity: usize) -> io::Result<()> {
+        self.poller.add_shared(channel.as_ref(), CHANNEL)?;
+        let listeners = self.listeners.iter().map(listen::identity);
+        let sender = Sender {
+            channel: Arc::clone(channel),
+            listeners: listeners.collect::<io::Result<_>>()?,
+            slot: self.slot,
+        };
+        self.dispatch = Some(Dispatch {
+            sender,
+            inbox: vec![0; LONGEST],
+        });
+        self.slot
+            .set_capacity(u32::try_from(capacity).unwrap_or(u32::MAX));
+        Ok(())
+    }
+
+    /// Takes one connection out of the channel: a second one might find another worker with more time.
+    /// False: there was none.
+    pub(crate) fn take_over(&mut self) -> bool {
+        let Some(dispatch) = &mut self.dispatch else {
+            return false;
+        };
+        let Ok(Some((socket, length))) = dispatch.sender.channel.receive(&mut dispatch.inbox)
+        else {
+            return false;
+        };
+        let message = dispatch.inbox.get(..length).and_then(Parcel::read);
+        let Some((parcel, received)) = message else {
+            return true;
+        };
+        let input = received.to_vec();
+        let listeners = &dispatch.sender.listeners;
+        // A reload may have closed the listener; any other serves as well.
+        let listener = listeners.iter().position(|name| *name == parcel.listener);
+        self.slot.count_received();
+        if self.seats.len() >= self.options.connections {
+            self.evict_longest_idle();
+        }
+        let address = parcel.address.map_or(PeerAddress::Local, PeerAddress::Ip);
+        let mut connection = self.meet(socket, address, listener.unwrap_or_default());
+        connection.peer.proxy = parcel.proxy;
+        connection.requests = parcel.requests;
+        connection.waits_since = parcel.waits_since;
+        if !parcel.in_preface {
+            connection.phase = Phase::Head;
+        }
+        if parcel.requests > 0 {
+            connection.deadline = self.idle_deadline();
+        }
+        let has_input = !input.is_empty();
+        connection.is_gathered = has_input;
+        connection.input = input;
+        let place = self.seat(connection);
+        if has_input {
+            self.batch.gather_input(place);
+        } else {
+            self.gather(place.key);
+        }
+        true
+    }
+
+    /// Takes nothing more out of the channel.
+    pub(crate) fn leave_channel(&self) {
+        if let Some(dispatch) = &self.dispatch {
+            // It is not watched any more after the second call.
+            let _ = self.poller.remove(dispatch.sender.channel.as_ref());
+        }
+    }
+
+    /// The next responses end their connections: the worker leaves, and nobody goes on with them.
+    pub(crate) fn ends_all(&self) -> bool {
+        self.is_draining()
+            && !self
+                .dispatch
+                .as_ref()
+                .is_some_and(|dispatch| dispatch.sender.is_sibling_there())
+    }
+
+    /// While the worker leaves: gives connections between two requests to those who stay. The last one to
+    /// leave serves what waits in the channel.
+    pub(crate) fn pass_on(&mut self, application: &mut A) {
+        let Some(dispatch) = &self.dispatch else {
+            return;
+        };
+        if dispatch.sender.is_sibling_there() {
+            let movable: Vec<usize> = self
+                .seats
+                .iter()
+                .filter(|(_, seat)| {
+                    let connection = seat.connection.as_ref();
+                    connection.is_some_and(|one| one.is_movable() && !one.is_gathered)
+                })
+                .map(|(key, _)| key)
+                .take(PASSED_ON)
+                .collect();
+            for key in movable {
+                let connection = self
+                    .seats
+                    .get(key)
+                    .and_then(|seat| seat.connection.as_ref());
+                if connection.is_none_or(|connection| !dispatch.sender.send(connection, b"")) {
+                    return;
+                }
+                drop(part_with(&self.poller, &mut self.seats, key));
+            }
+            return;
+        }
+        while self.take_over() {
+            if self.batch.is_full() {
+                self.run_batch(application);
+            }
+        }
+        self.run_batch(application);
+    }
+}

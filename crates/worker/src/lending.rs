@@ -1,0 +1,116 @@
+//! What the loop leaves behind when it enters a call, so that others can go on with it.
+//!
+//! The loop's thread is inside the application and cannot look after its other connections. So before a
+//! call it moves them, with all that waits, into a [`Loan`]; after the call it moves them back. In between
+//! the helper's thread may lock the loan and relieve the loop ([`crate::relief`]). As long as calls are short
+//! nobody ever does, and the loan costs two locks that nobody else wants.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use slab::Slab;
+
+use crate::application::Application;
+use crate::batch::Batch;
+use crate::clock::Moment;
+use crate::engine::{Engine, Seat};
+
+/// Shared by the loop and the helper.
+pub(crate) type Shared<C> = Arc<Mutex<Loan<C>>>;
+
+/// What is lent, and what has come of it.
+pub(crate) struct Loan<C> {
+    /// `None` while the loop works with it itself.
+    pub table: Option<Table<C>>,
+    pub left: Leftovers<C>,
+}
+
+/// A loop's connections and what waits for them.
+pub(crate) struct Table<C> {
+    pub seats: Slab<Seat<C>>,
+    pub batch: Batch,
+    pub outbound: Vec<u8>,
+}
+
+/// What only the loop's thread can do, as soon as it is back.
+pub(crate) struct Leftovers<C> {
+    /// Objects of the application, which the helper may not touch.
+    pub clients: Vec<C>,
+}
+
+impl<C> Default for Loan<C> {
+    fn default() -> Self {
+        Loan {
+            table: None,
+            left: Leftovers::default(),
+        }
+    }
+}
+
+impl<C> Default for Leftovers<C> {
+    fn default() -> Self {
+        Leftovers {
+            clients: Vec::new(),
+        }
+    }
+}
+
+impl<C> Leftovers<C> {
+    fn is_empty(&self) -> bool {
+        self.clients.is_empty()
+    }
+}
+
+/// The state stays usable after a panic of the other thread: each change of it is one operation.
+pub(crate) fn lock<C>(shared: &Mutex<Loan<C>>) -> MutexGuard<'_, Loan<C>> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<A: Application> Engine<A> {
+    /// A call begins.
+    #[inline]
+    pub(crate) fn enter_call(&mut self, now: Moment) {
+        if let Some(shared) = &self.lent {
+            lock(shared).table = Some(Table {
+                seats: std::mem::take(&mut self.seats),
+                batch: std::mem::take(&mut self.batch),
+                outbound: std::mem::take(&mut self.outbound),
+            });
+        }
+        if A::INLINE
+            && let Some(calls) = &self.calls
+        {
+            calls.begin(0, now);
+        }
+    }
+
+    /// The call is over.
+    #[inline]
+    pub(crate) fn leave_call(&mut self, _application: &mut A) {
+        self.reclaim();
+        if !self.left.is_empty() {
+            self.left.clients.clear();
+        }
+    }
+
+    /// Takes back what was lent; also after a panic, when it may not be lent any more.
+    #[inline]
+    pub(crate) fn reclaim(&mut self) {
+        if A::INLINE
+            && let Some(calls) = &self.calls
+        {
+            calls.end(0);
+        }
+        let Some(shared) = &self.lent else { return };
+        let mut loan = lock(shared);
+        let Some(table) = loan.table.take() else {
+            return;
+        };
+        if !loan.left.is_empty() {
+            self.left = std::mem::take(&mut loan.left);
+        }
+        drop(loan);
+        self.seats = table.seats;
+        self.batch = table.batch;
+        self.outbound = table.outbound;
+    }
+}

@@ -1,0 +1,274 @@
+//! Connections that move between two engines, each in a thread of its own as if it were a process.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that fails by unwrap says enough"
+)]
+
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use oxicorn_http::response::Fields;
+use oxicorn_http::trust::Networks;
+use oxicorn_http::{Refused, Settings, proxy};
+use oxicorn_sys::channel::Channel;
+use oxicorn_sys::scoreboard::{Scoreboard, Slot, State};
+use oxicorn_worker::helper::{Calls, Helper};
+use oxicorn_worker::{
+    Application, Called, Engine, Exchange, Limits, Options, Peer, Request, Retirement,
+};
+
+/// No condition takes longer than this to come true.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Says which worker answers and how many requests of the connection it has seen. `/held` takes as long as
+/// `holds` is true.
+struct Named {
+    name: &'static str,
+    holds: Arc<AtomicBool>,
+}
+
+impl Application for Named {
+    type Client = u32;
+
+    const INLINE: bool = true;
+
+    fn call(&mut self, request: Request<'_>, mut exchange: Exchange<u32>) -> Called<u32> {
+        if request.head.path(request.bytes) == b"/held" {
+            let began = Instant::now();
+            while self.holds.load(Ordering::Relaxed) && began.elapsed() < PATIENCE {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+        *exchange.client() = Some(request.number);
+        let body = format!("[{} {}]", self.name, request.number);
+        let mut fields = Fields::default();
+        let length = body.len().to_string();
+        fields.push(b"Content-Length", length.as_bytes()).unwrap();
+        exchange.start(b"200 OK", 200, &fields);
+        exchange.write(body.as_bytes()).unwrap();
+        exchange.finish();
+        Called::Answered(exchange)
+    }
+
+    fn refused(&mut self, _: &Peer, _: &[u8], refused: &Refused) {
+        panic!("{refused}");
+    }
+
+    fn trouble(&mut self, peer: &Peer, what: &str, error: &io::Error) {
+        panic!("{what}: {} {error}", peer.text);
+    }
+
+    fn retiring(&mut self, _: Retirement) {}
+}
+
+/// Two workers with a listener and a channel in common.
+struct Pair {
+    address: SocketAddr,
+    listener: TcpListener,
+    channel: Arc<Channel>,
+    board: Scoreboard,
+    holds: Arc<AtomicBool>,
+}
+
+struct Worker {
+    slot: Slot,
+    is_to_drain: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
+}
+
+impl Pair {
+    fn new() -> Pair {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        Pair {
+            address: listener.local_addr().unwrap(),
+            listener,
+            channel: Arc::new(Channel::new().unwrap()),
+            board: Scoreboard::new(2).unwrap(),
+            holds: Arc::new(AtomicBool::new(true)),
+        }
+    }
+
+    /// Starts a worker that `accepts` from the listener, or only takes over.
+    fn start(&self, name: &'static str, accepts: bool) -> Worker {
+        let slot = self.board.claim().unwrap();
+        let listeners = if accepts {
+            vec![OwnedFd::from(self.listener.try_clone().unwrap())]
+        } else {
+            Vec::new()
+        };
+        let (channel, holds) = (Arc::clone(&self.channel), Arc::clone(&self.holds));
+        let is_to_drain = Arc::new(AtomicBool::new(false));
+        let drains = Arc::clone(&is_to_drain);
+        let thread = std::thread::spawn(move || {
+            let (_wakeup, far) = UnixStream::pair().unwrap();
+            let mut engine = Engine::new(options(), listeners, &far, slot).unwrap();
+            engine.join(&channel, 1).unwrap();
+            let calls = Calls::new(1);
+            let relief = engine.relief(&calls).unwrap();
+            let _helper = Helper::start(&calls, vec![Box::new(relief)]).unwrap();
+            slot.set_state(State::Ready);
+            let mut application = Named { name, holds };
+            while !engine.is_finished() {
+                let ready = engine.poll(Duration::from_millis(2)).unwrap();
+                engine.turn(ready, &mut application);
+                if drains.load(Ordering::Relaxed) {
+                    engine.drain(&mut application);
+                }
+            }
+            slot.set_state(State::Exited);
+        });
+        until(|| slot.state() == State::Ready);
+        Worker {
+            slot,
+            is_to_drain,
+            thread,
+        }
+    }
+
+    fn connect(&self) -> TcpStream {
+        let socket = TcpStream::connect(self.address).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        socket
+    }
+}
+
+impl Worker {
+    fn leave(self) {
+        self.is_to_drain.store(true, Ordering::Relaxed);
+        self.thread.join().unwrap();
+    }
+}
+
+fn options() -> Options {
+    Options {
+        http: oxicorn_http::Options::new(&Settings::default()),
+        keepalive: Duration::from_secs(60),
+        graceful_timeout: Duration::from_secs(30),
+        limits: Limits::default(),
+        connections: 1000,
+        has_siblings: true,
+        proxy_protocol: proxy::Mode::Off,
+        proxy_allow: Networks::default(),
+        forwarded_allow: Networks::default(),
+        upload_directory: std::env::temp_dir(),
+    }
+}
+
+fn until(condition: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !condition() {
+        assert!(began.elapsed() < PATIENCE, "it did not come about");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn send(socket: &mut TcpStream, target: &str) {
+    write!(socket, "GET {target} HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+}
+
+/// The body of the next answer.
+fn receive(socket: &mut TcpStream) -> String {
+    let mut got = Vec::new();
+    while !got.ends_with(b"]") {
+        let mut byte = [0];
+        socket.read_exact(&mut byte).unwrap();
+        got.push(byte[0]);
+    }
+    let got = String::from_utf8(got).unwrap();
+    got.rsplit("\r\n\r\n").next().unwrap().to_owned()
+}
+
+fn ask(socket: &mut TcpStream, target: &str) -> String {
+    send(socket, target);
+    receive(socket)
+}
+
+#[test]
+fn what_waits_behind_a_long_call_goes_to_a_worker_that_has_time() {
+    let pair = Pair::new();
+    let busy = pair.start("busy", true);
+    let (mut held, mut kept) = (pair.connect(), pair.connect());
+    assert_eq!(ask(&mut held, "/"), "[busy 1]");
+    assert_eq!(ask(&mut kept, "/"), "[busy 1]");
+    send(&mut held, "/held");
+    until(|| !busy.slot.is_idle());
+
+    let idle = pair.start("idle", false);
+    // On a connection that was idle, and then on the same one again: it stays where it is now.
+    assert_eq!(ask(&mut kept, "/"), "[idle 2]");
+    assert_eq!(ask(&mut kept, "/"), "[idle 3]");
+    // A request of which only a part has come goes on elsewhere as well.
+    pair.holds.store(false, Ordering::Relaxed);
+    assert_eq!(receive(&mut held), "[busy 2]");
+    assert_eq!(ask(&mut held, "/"), "[busy 3]");
+    assert_eq!(busy.slot.counters().handed_off, 1);
+    assert_eq!(idle.slot.counters().received, 1);
+    drop((held, kept));
+    busy.leave();
+    idle.leave();
+}
+
+#[test]
+fn a_request_that_was_received_behind_a_long_one_is_not_lost() {
+    let pair = Pair::new();
+    let busy = pair.start("busy", true);
+    let idle = pair.start("idle", false);
+    let mut sockets: Vec<TcpStream> = (0..8).map(|_| pair.connect()).collect();
+    for socket in &mut sockets {
+        ask(socket, "/");
+    }
+    // All at once, so that most are received in the same batch; whichever is the first holds it.
+    for socket in &mut sockets {
+        send(socket, "/held");
+    }
+    until(|| !busy.slot.is_idle() && !idle.slot.is_idle());
+    pair.holds.store(false, Ordering::Relaxed);
+    for socket in &mut sockets {
+        assert!(receive(socket).ends_with(" 2]"));
+    }
+    for socket in &mut sockets {
+        assert!(ask(socket, "/").ends_with(" 3]"));
+    }
+    busy.leave();
+    idle.leave();
+}
+
+#[test]
+fn a_worker_that_leaves_passes_its_connections_on() {
+    let pair = Pair::new();
+    let leaving = pair.start("leaving", true);
+    let staying = pair.start("staying", false);
+    let (mut idle, mut half, mut silent) = (pair.connect(), pair.connect(), pair.connect());
+    assert_eq!(ask(&mut idle, "/"), "[leaving 1]");
+    assert_eq!(ask(&mut half, "/"), "[leaving 1]");
+    half.write_all(b"GET / HTT").unwrap();
+    leaving.leave();
+    assert_eq!(ask(&mut idle, "/"), "[staying 2]");
+    half.write_all(b"P/1.1\r\n\r\n").unwrap();
+    assert_eq!(receive(&mut half), "[staying 2]");
+    assert_eq!(ask(&mut silent, "/"), "[staying 1]");
+    drop((idle, half, silent));
+    staying.leave();
+}
+
+#[test]
+fn the_last_worker_to_leave_serves_what_waits_in_the_channel() {
+    let pair = Pair::new();
+    let first = pair.start("first", true);
+    let last = pair.start("last", false);
+    let mut socket = pair.connect();
+    assert_eq!(ask(&mut socket, "/"), "[first 1]");
+    // Both are told at once; wherever the connection is by then, its request is answered.
+    first.is_to_drain.store(true, Ordering::Relaxed);
+    last.is_to_drain.store(true, Ordering::Relaxed);
+    assert!(ask(&mut socket, "/").ends_with(" 2]"));
+    first.leave();
+    last.leave();
+}
