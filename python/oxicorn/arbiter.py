@@ -80,7 +80,7 @@ class Arbiter:
             raise
         worker, status, reason = _oxicorn.supervise(self, self._inbox)
         if worker is not None:
-            return child.run_worker(self, worker)
+            return child.leave_with(child.run_worker(self, worker), worker)
         status = self._finish(status, reason)
         child.ignore_signals()
         return status

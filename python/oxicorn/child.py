@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import signal
@@ -61,6 +62,21 @@ def boot(arbiter: Arbiter, worker: Any) -> int:
     arbiter.cfg.post_fork(arbiter, worker)
     worker.init_process()
     return 0
+
+
+def leave_with(status: int, worker: Any) -> int:
+    """Give the status to leave with, or leave at once where the interpreter cannot be shut down.
+
+    It would end the threads that are still in the application in the middle of native code, which
+    crashes the process.
+    """
+    if getattr(worker, "busy_threads", 0):
+        atexit._run_exitfuncs()
+        for stream in sys.stdout, sys.stderr:
+            with contextlib.suppress(Exception):
+                stream.flush()
+        os._exit(status)
+    return status
 
 
 def take_signals(arbiter: Arbiter) -> None:

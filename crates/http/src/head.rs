@@ -162,7 +162,7 @@ pub enum Scheme {
 }
 
 /// A request head. One is kept a connection (or a thread) and reused, so that parsing allocates nothing.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Head {
     pub(crate) method: Span,
     pub(crate) target: Span,
@@ -189,6 +189,33 @@ pub struct Head {
     pub(crate) folded_method: Vec<u8>,
     /// Values that were joined from several lines.
     pub(crate) joined: Vec<u8>,
+}
+
+impl Clone for Head {
+    fn clone(&self) -> Head {
+        let mut head = Head::default();
+        head.clone_from(self);
+        head
+    }
+
+    /// Keeps the memory, so that heads can be handed on without allocating.
+    fn clone_from(&mut self, from: &Head) {
+        self.fields.clone_from(&from.fields);
+        self.folded_method.clone_from(&from.folded_method);
+        self.joined.clone_from(&from.joined);
+        self.method = from.method;
+        self.target = from.target;
+        self.path = from.path;
+        self.query = from.query;
+        self.version = from.version;
+        self.body = from.body;
+        self.keep_alive = from.keep_alive;
+        self.expect_continue = from.expect_continue;
+        self.upgrade = from.upgrade;
+        self.scheme = from.scheme;
+        self.script_name = from.script_name;
+        self.kinds = from.kinds;
+    }
 }
 
 impl Head {

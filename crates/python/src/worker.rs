@@ -21,13 +21,13 @@ use crate::{config, options, process};
 /// How long the loop may go on without offering the interpreter to the application's other
 /// threads. An application that runs Python code offers it by itself; one that is all native
 /// code would not.
-const ATTACHED_AT_MOST: Duration = Duration::from_millis(5);
+pub const ATTACHED_AT_MOST: Duration = Duration::from_millis(5);
 
 /// How often the worker looks whether its arbiter is still there.
 const PARENT_CHECK: Duration = Duration::from_secs(1);
 
 /// Longest wait for readiness; the engine's own ticks are shorter.
-const IDLE: Duration = Duration::from_secs(1);
+pub const IDLE: Duration = Duration::from_secs(1);
 
 /// Serves the worker's sockets until it is told to leave (`worker.alive` is false) or its arbiter is
 /// gone.
@@ -135,10 +135,7 @@ impl<'py, A: Application> Loop<'py, A> {
         wakeup: OwnedFd,
     ) -> PyResult<Loop<'py, A>> {
         let engine = Engine::new(options, sockets, wakeup.as_fd(), process::slot_of(worker)?)?;
-        let parent = Parent {
-            pid: worker.getattr("ppid")?.extract()?,
-            next_check: engine.now(),
-        };
+        let parent = Parent::of(worker)?;
         Ok(Loop {
             py: worker.py(),
             worker: worker.clone(),
@@ -310,14 +307,22 @@ impl<A: Application> ParkedLoop<A> {
 }
 
 /// The arbiter, as its worker sees it.
-struct Parent {
+pub struct Parent {
     pid: i32,
     next_check: Moment,
 }
 
 impl Parent {
+    /// The one that `worker` was forked from.
+    pub fn of(worker: &Bound<'_, PyAny>) -> PyResult<Parent> {
+        Ok(Parent {
+            pid: worker.getattr("ppid")?.extract()?,
+            next_check: Moment::now(),
+        })
+    }
+
     /// Looks once a second: another parent means that the arbiter died without a word.
-    fn is_gone(&mut self, now: Moment) -> bool {
+    pub fn is_gone(&mut self, now: Moment) -> bool {
         if now < self.next_check {
             return false;
         }
@@ -365,7 +370,7 @@ pub fn duplicate(descriptor: &Bound<'_, PyAny>) -> PyResult<OwnedFd> {
 }
 
 /// Empties the wake-up pipe: that something came matters, not what.
-fn drain(pipe: &OwnedFd) {
+pub fn drain(pipe: &OwnedFd) {
     let mut bytes = [0_u8; 64];
     while rustix::io::read(pipe, &mut bytes).is_ok_and(|length| length == bytes.len()) {}
 }

@@ -5,6 +5,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::event::Timespec;
@@ -61,29 +62,40 @@ pub struct Readiness {
 
 /// An epoll instance and the storage for its events.
 pub struct Poller {
-    epoll: OwnedFd,
-    events: Vec<epoll::Event>,
+    epoll: Arc<OwnedFd>,
+    /// Without room while a [`Waiter`] has the storage.
+    events: Events,
 }
 
-// SAFETY: an event's data is a union with a pointer in it, which alone keeps `Poller` from being sent;
+/// The part of a [`Poller`] that waits. One thread can wait with it while others change what is
+/// watched.
+pub struct Waiter {
+    epoll: Arc<OwnedFd>,
+    events: Events,
+}
+
+#[derive(Default)]
+struct Events(Vec<epoll::Event>);
+
+// SAFETY: an event's data is a union with a pointer in it, which alone keeps `Events` from being sent;
 // only its integer is ever written or read.
-unsafe impl Send for Poller {}
+unsafe impl Send for Events {}
 
 impl Poller {
     /// Makes an instance that reports at most `events` entries a call.
     pub fn new(events: usize) -> io::Result<Poller> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         Ok(Poller {
-            epoll,
-            events: Vec::with_capacity(events.max(1)),
+            epoll: Arc::new(epoll),
+            events: Events(Vec::with_capacity(events.max(1))),
         })
     }
 
     /// The same instance with a storage of its own, for another thread.
     pub fn share(&self, events: usize) -> io::Result<Poller> {
         Ok(Poller {
-            epoll: self.epoll.try_clone()?,
-            events: Vec::with_capacity(events.max(1)),
+            epoll: Arc::clone(&self.epoll),
+            events: Events(Vec::with_capacity(events.max(1))),
         })
     }
 
@@ -124,29 +136,30 @@ impl Poller {
         Ok(epoll::delete(&self.epoll, source)?)
     }
 
-    /// Waits until something is ready, at most `timeout`; an interrupted wait reports nothing.
+    /// Waits until something is ready, at most `timeout`; an interrupted wait reports nothing, and so does
+    /// one while a [`Waiter`] is lent.
     ///
     /// Returns how many entries [`Poller::ready`] will give.
     pub fn wait(&mut self, timeout: Duration) -> io::Result<usize> {
-        self.events.clear();
-        let timeout = Timespec {
-            tv_sec: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
-            tv_nsec: i64::from(timeout.subsec_nanos()),
-        };
-        match epoll::wait(
-            &self.epoll,
-            rustix::buffer::spare_capacity(&mut self.events),
-            Some(&timeout),
-        ) {
-            Ok(ready) => Ok(ready),
-            Err(rustix::io::Errno::INTR) => Ok(0),
-            Err(error) => Err(error.into()),
+        self.events.wait(&self.epoll, timeout)
+    }
+
+    /// Lends the part that waits.
+    pub fn lend(&mut self) -> Waiter {
+        Waiter {
+            epoll: Arc::clone(&self.epoll),
+            events: std::mem::take(&mut self.events),
         }
+    }
+
+    /// Takes it back, with what it found.
+    pub fn take_back(&mut self, waiter: Waiter) {
+        self.events = waiter.events;
     }
 
     /// The `index`th entry of the last wait.
     pub fn ready(&self, index: usize) -> Option<Readiness> {
-        let event = self.events.get(index)?;
+        let event = self.events.0.get(index)?;
         let flags = event.flags;
         Some(Readiness {
             token: Token(event.data.u64()),
@@ -155,6 +168,35 @@ impl Poller {
             peer_ended: flags.contains(EventFlags::RDHUP),
             hung_up: flags.intersects(EventFlags::HUP | EventFlags::ERR),
         })
+    }
+}
+
+impl Waiter {
+    /// As [`Poller::wait`].
+    pub fn wait(&mut self, timeout: Duration) -> io::Result<usize> {
+        self.events.wait(&self.epoll, timeout)
+    }
+}
+
+impl Events {
+    fn wait(&mut self, epoll: &OwnedFd, timeout: Duration) -> io::Result<usize> {
+        self.0.clear();
+        if self.0.capacity() == 0 {
+            return Ok(0);
+        }
+        let timeout = Timespec {
+            tv_sec: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: i64::from(timeout.subsec_nanos()),
+        };
+        match epoll::wait(
+            epoll,
+            rustix::buffer::spare_capacity(&mut self.0),
+            Some(&timeout),
+        ) {
+            Ok(ready) => Ok(ready),
+            Err(rustix::io::Errno::INTR) => Ok(0),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 

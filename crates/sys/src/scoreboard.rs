@@ -185,6 +185,13 @@ impl Slot {
         }
     }
 
+    /// The thread of a call waited this long, in microseconds, for what it needs to run: the
+    /// interpreter.
+    #[inline]
+    pub fn add_call_wait(&self, micros: u64) {
+        bump(&self.record.call_wait, micros);
+    }
+
     /// The request is over without a response: its exchange was lost.
     pub fn drop_request(&self, ticket: Ticket) {
         self.record.in_flight.end(ticket);
@@ -310,6 +317,7 @@ impl Slot {
             received: record.received.load(Relaxed),
             refused: record.refused.load(Relaxed),
             abandoned: record.abandoned.load(Relaxed),
+            call_wait_us: record.call_wait.load(Relaxed),
             classes: std::array::from_fn(|at| record.classes[at].load(Relaxed)),
             latency: std::array::from_fn(|at| record.latency[at].load(Relaxed)),
         }
@@ -340,6 +348,8 @@ pub struct Counters {
     pub refused: u64,
     /// Requests never started because their client had left.
     pub abandoned: u64,
+    /// What threads waited for the interpreter before they could run a request, in microseconds.
+    pub call_wait_us: u64,
     /// Responses by the first digit of their status; index 0 holds impossible ones.
     pub classes: [u64; 6],
     /// Responses by duration: bucket `n` holds those of at least `2^(n-1)` and less than `2^n` µs.
@@ -356,6 +366,7 @@ struct Record {
     requests: AtomicU64,
     bytes_in: AtomicU64,
     bytes_out: AtomicU64,
+    call_wait: AtomicU64,
     classes: [AtomicU64; 6],
     latency: [AtomicU64; LATENCY_BUCKETS],
     in_flight: Requests,
@@ -385,6 +396,7 @@ impl Record {
             &self.received,
             &self.refused,
             &self.abandoned,
+            &self.call_wait,
         ];
         for counter in counters
             .into_iter()

@@ -1,7 +1,7 @@
 //! Reaping children, and waiting for something to happen.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -52,7 +52,7 @@ impl WakeUp {
     }
 
     /// The end that the loop polls.
-    pub fn reader(&self) -> impl AsFd + '_ {
+    pub fn reader(&self) -> BorrowedFd<'_> {
         self.read.as_fd()
     }
 
@@ -68,19 +68,32 @@ impl WakeUp {
 
     /// Sleeps until something was written, at most `limit`; then empties the pipe. A signal ends the sleep too.
     pub fn sleep(&self, limit: Option<Duration>) -> io::Result<()> {
-        let limit = limit.map(|limit| Timespec {
-            tv_sec: limit.as_secs().try_into().unwrap_or(i64::MAX),
-            tv_nsec: limit.subsec_nanos().into(),
-        });
-        match poll(
-            &mut [PollFd::new(&self.read, PollFlags::IN)],
-            limit.as_ref(),
-        ) {
-            Ok(_) | Err(Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
+        wait_readable([&self.read], limit)?;
+        self.clear();
+        Ok(())
+    }
+
+    /// Empties the pipe: that something was written matters, not what.
+    pub fn clear(&self) {
         let mut buffer = [0; 256];
         while matches!(rustix::io::read(&self.read, &mut buffer), Ok(1..)) {}
-        Ok(())
+    }
+}
+
+/// Sleeps until one of the descriptors can be read, at most `limit`. A signal ends the sleep too.
+pub fn wait_readable<const N: usize>(
+    descriptors: [impl AsFd; N],
+    limit: Option<Duration>,
+) -> io::Result<()> {
+    let limit = limit.map(|limit| Timespec {
+        tv_sec: limit.as_secs().try_into().unwrap_or(i64::MAX),
+        tv_nsec: limit.subsec_nanos().into(),
+    });
+    let mut watched = descriptors
+        .each_ref()
+        .map(|descriptor| PollFd::new(descriptor, PollFlags::IN));
+    match poll(&mut watched, limit.as_ref()) {
+        Ok(_) | Err(Errno::INTR) => Ok(()),
+        Err(error) => Err(error.into()),
     }
 }

@@ -23,6 +23,9 @@ pub trait Application {
     /// Whether requests are called as soon as their head is there, and get their body while they
     /// run. Else a request is called when it is whole.
     const STREAMS: bool = false;
+    /// Whether the exchanges of requests that run elsewhere come back together, some at a time, so that
+    /// small responses may wait to be sent in one go.
+    const GATHERS: bool = false;
 
     /// Runs one request, or takes it to run it elsewhere.
     ///

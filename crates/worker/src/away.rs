@@ -14,6 +14,12 @@ use crate::connection::Place;
 use crate::engine::{Engine, pack};
 use crate::exchange::Exchange;
 
+/// Output buffers that are kept for the next requests.
+const SPARE_BUFFERS: usize = 64;
+
+/// Larger ones are not kept.
+const SPARE_SIZE: usize = 64 * 1024;
+
 /// A seat whose connection is away.
 pub(crate) struct Away {
     pub socket: Arc<OwnedFd>,
@@ -44,13 +50,15 @@ impl<A: Application> Engine<A> {
             return;
         };
         let Some(away) = seat.away.take() else { return };
-        let Some(exchange) = exchange else {
+        let Some(mut exchange) = exchange else {
             self.slot.drop_request(away.ticket);
             self.seats.remove(place.key);
             return;
         };
+        exchange.send_now();
         let mut ended = exchange.into_ended();
         ended.connection.interest = away.interest;
+        self.keep_buffer(std::mem::take(&mut ended.buffer));
         self.now = Moment::now();
         self.date.refresh(self.now);
         let micros = self.now.micros_since(away.began);
@@ -63,6 +71,21 @@ impl<A: Application> Engine<A> {
         );
         let step = self.go_on(ended, away.behind, application);
         self.conclude(place, step);
+    }
+
+    /// A call that ran elsewhere took this long, and its thread waited that long for what it needs to
+    /// run, in microseconds.
+    pub fn observe_call(&mut self, call: u64, waited: u64) {
+        self.batch.observe(call);
+        self.slot.add_call_wait(waited);
+    }
+
+    /// An output buffer is free for the next request.
+    pub(crate) fn keep_buffer(&mut self, mut buffer: Vec<u8>) {
+        if buffer.capacity() <= SPARE_SIZE && self.spare_buffers.len() < SPARE_BUFFERS {
+            buffer.clear();
+            self.spare_buffers.push(buffer);
+        }
     }
 
     /// The client sends, or is gone, while its request is away: both have to wait, and a poller that

@@ -413,14 +413,14 @@ impl<A: Application> Engine<A> {
         let buffer = if A::INLINE {
             self.lend_scratch()
         } else {
-            Vec::new()
+            self.spare_buffers.pop().unwrap_or_default()
         };
         let push = if A::INLINE {
             self.pace.push(self.now)
         } else {
             Push::unhurried()
         };
-        let may_wait = may_wait && A::INLINE;
+        let may_wait = may_wait && (A::INLINE || A::GATHERS);
         let mut exchange = Exchange::new(connection, buffer, self.date, facts, may_wait, push);
         if coming.is_some() {
             exchange.expect(ComingBody {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use oxicorn_http::Head;
-use oxicorn_sys::epoll::{Interest, Poller, Readiness, Token};
+use oxicorn_sys::epoll::{Interest, Poller, Readiness, Token, Waiter};
 use oxicorn_sys::scoreboard::{Slot, Ticket};
 use oxicorn_sys::stream;
 use slab::Slab;
@@ -74,6 +74,8 @@ pub struct Engine<A: Application> {
     pub(crate) outbound: Vec<u8>,
     /// Where the present response is put together.
     scratch: Vec<u8>,
+    /// Output buffers for requests that run elsewhere.
+    pub(crate) spare_buffers: Vec<Vec<u8>>,
     pub(crate) head: Head,
     /// Connections that are back from a request and have the next one at hand.
     pub(crate) ripe: Vec<Place>,
@@ -87,6 +89,23 @@ pub struct Engine<A: Application> {
     pub(crate) calls: Option<Arc<Calls>>,
     pub(crate) dispatch: Option<Dispatch>,
     woken: bool,
+}
+
+/// A wait for readiness that does not need the engine.
+pub struct Wait {
+    at_most: Duration,
+    waiter: Waiter,
+}
+
+impl Wait {
+    /// Waits. Says how many connections are ready.
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::poll`].
+    pub fn run(&mut self) -> io::Result<usize> {
+        self.waiter.wait(self.at_most)
+    }
 }
 
 /// A place in the table. Its generation tells a late event of a former connection from one of
@@ -178,6 +197,7 @@ impl<A: Application> Engine<A> {
             roomy: VecDeque::new(),
             outbound: Vec::with_capacity(OUTBOUND),
             scratch: Vec::with_capacity(OUTBOUND),
+            spare_buffers: Vec::new(),
             head: Head::default(),
             ripe: Vec::new(),
             landing: Vec::new(),
@@ -224,6 +244,21 @@ impl<A: Application> Engine<A> {
     /// Readable when [`Engine::poll`] would find something: for another loop to watch.
     pub fn descriptor(&self) -> BorrowedFd<'_> {
         self.poller.as_fd()
+    }
+
+    /// The same in two steps, for a thread that does not keep others from the engine while it waits. What
+    /// it brings back to [`Engine::end_wait`] is what [`Engine::turn`] then works on; no other
+    /// thread finds anything ready in between.
+    pub fn begin_wait(&mut self, at_most: Duration) -> Wait {
+        Wait {
+            at_most: at_most.min(self.now.until(self.due())),
+            waiter: self.poller.lend(),
+        }
+    }
+
+    /// The wait is over.
+    pub fn end_wait(&mut self, wait: Wait) {
+        self.poller.take_back(wait.waiter);
     }
 
     /// Does everything that the last [`Engine::poll`] found ready.

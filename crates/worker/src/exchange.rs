@@ -440,6 +440,15 @@ impl<C> Exchange<C> {
         self.stored(kept)
     }
 
+    /// Sends a finished response that was to wait for others, now.
+    #[inline]
+    pub fn send_now(&mut self) {
+        if matches!(self.stage, Stage::Complete { .. }) {
+            // A client that is gone shows in the stage.
+            let _ = self.flush();
+        }
+    }
+
     /// What this exchange has collected.
     #[inline]
     fn own(&self) -> &[u8] {

@@ -23,6 +23,7 @@ mod engine;
 mod exchange;
 mod handoff;
 pub mod helper;
+pub mod lead;
 mod lending;
 mod live;
 pub mod memory;
@@ -38,7 +39,7 @@ mod upload;
 
 pub use application::{Application, Body, Called, Request};
 pub use connection::{Peer, Place};
-pub use engine::Engine;
+pub use engine::{Engine, Wait};
 pub use exchange::{Departure, Exchange, Gone};
 pub use live::{Appetite, End};
 pub use options::Options;

@@ -33,6 +33,8 @@ class Worker:
 
     #: Pipe that signals write to, so that a loop can sleep on it.
     PIPE: tuple[int, int]
+    #: Threads that are still in the application when ``run`` is over.
+    busy_threads = 0
     #: This worker's record on the scoreboard; given by the arbiter.
     slot: _oxicorn.Slot | None = None
 

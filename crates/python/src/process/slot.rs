@@ -76,6 +76,12 @@ impl Slot {
         Some(std::time::Duration::from_millis(beat).as_secs_f64())
     }
 
+    /// Seconds that requests waited for the interpreter before they could run.
+    #[getter]
+    fn gil_wait(&self) -> f64 {
+        std::time::Duration::from_micros(self.record.counters().call_wait_us).as_secs_f64()
+    }
+
     /// Requests answered.
     #[getter]
     fn requests(&self) -> u64 {

@@ -1,0 +1,111 @@
+//! Where connections wait for threads: the engine, and the application as the engine sees it.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+
+use oxicorn_http::Refused;
+use oxicorn_worker::{Application, Called, Engine, Exchange, Peer, Request, Retirement};
+use pyo3::prelude::*;
+
+use super::job::Job;
+use crate::wsgi::{Access, AccessLog, Client, Journal};
+
+/// Jobs whose memory is kept.
+const SPARE_JOBS: usize = 64;
+
+/// The engine and what belongs to it; one thread at a time.
+pub struct Lobby {
+    pub engine: Engine<Front>,
+    pub front: Front,
+}
+
+/// Turns requests into jobs. It is called with or without the interpreter, and takes that only where
+/// there is something to log.
+pub struct Front {
+    worker: Py<PyAny>,
+    access: Arc<AccessLog>,
+    jobs: VecDeque<Box<Job>>,
+    #[expect(clippy::vec_box, reason = "a job goes from list to list, and is large")]
+    spare: Vec<Box<Job>>,
+}
+
+impl Lobby {
+    /// Does what is ready. True if somebody rang the bell.
+    pub fn turn(&mut self, ready: usize) -> bool {
+        self.engine.turn(ready, &mut self.front);
+        self.engine.take_wakeup()
+    }
+
+    /// A job is done: its connection goes on.
+    pub fn give_back(&mut self, mut job: Box<Job>) {
+        self.engine.observe_call(job.call, job.waited);
+        self.engine
+            .give_back(job.place, job.exchange.take(), &mut self.front);
+        job.clear();
+        if self.front.spare.len() < SPARE_JOBS {
+            self.front.spare.push(job);
+        }
+    }
+
+    /// The worker was told to leave.
+    pub fn drain(&mut self) {
+        self.engine.drain(&mut self.front);
+    }
+}
+
+impl Front {
+    /// For a worker and its access log.
+    pub fn new(worker: Py<PyAny>, access: Arc<AccessLog>) -> Front {
+        Front {
+            worker,
+            access,
+            jobs: VecDeque::new(),
+            spare: Vec::new(),
+        }
+    }
+
+    /// Requests that came since the last question.
+    pub fn jobs(&mut self) -> &mut VecDeque<Box<Job>> {
+        &mut self.jobs
+    }
+
+    fn journal(&self, tell: impl FnOnce(&Journal<'_>)) {
+        Python::attach(|py| match Journal::of(self.worker.bind(py)) {
+            Ok(journal) => tell(&journal),
+            Err(error) => error.print(py),
+        });
+    }
+}
+
+impl Application for Front {
+    type Client = Client;
+
+    const INLINE: bool = false;
+
+    const GATHERS: bool = true;
+
+    fn call(&mut self, request: Request<'_>, exchange: Exchange<Client>) -> Called<Client> {
+        let mut job = self.spare.pop().unwrap_or_default();
+        job.fill(request, exchange);
+        self.jobs.push_back(job);
+        Called::Taken
+    }
+
+    fn refused(&mut self, peer: &Peer, received: &[u8], refused: &Refused) {
+        self.journal(|journal| journal.refused(peer, refused));
+        Python::attach(|py| Access::new(py, &self.access).refused(peer, received, refused));
+    }
+
+    fn timed_out(&mut self, peer: &Peer, received: &[u8]) {
+        Python::attach(|py| Access::new(py, &self.access).timed_out(peer, received));
+    }
+
+    fn trouble(&mut self, peer: &Peer, what: &str, error: &io::Error) {
+        self.journal(|journal| journal.trouble(peer, what, error));
+    }
+
+    fn retiring(&mut self, reason: Retirement) {
+        self.journal(|journal| journal.retiring(reason));
+    }
+}
