@@ -16,6 +16,7 @@ from oxicorn import entry_points
 from oxicorn.errors import ConfigError
 
 WORKER_CLASSES = {
+    "asgi": "oxicorn.workers.gasgi.ASGIWorker",
     "eventlet": "oxicorn.workers.geventlet.EventletWorker",
     "gevent": "oxicorn.workers.ggevent.GeventWorker",
     "gevent_pywsgi": "oxicorn.workers.ggevent.GeventWorker",
@@ -24,7 +25,6 @@ WORKER_CLASSES = {
     "sync": "oxicorn.workers.sync.SyncWorker",
     "tornado": "oxicorn.workers.gtornado.TornadoWorker",
 }
-LATER_WORKER_CLASSES = ("asgi",)
 #: What to install for a module that worker classes need or are in.
 INSTALLABLE = {
     "eventlet": "oxicorn[eventlet]",
@@ -104,9 +104,6 @@ def class_or_name(value: Any) -> Any:
 
 def worker_class(value: Any) -> type:
     """The worker class of this name."""
-    if value in LATER_WORKER_CLASSES:
-        supported = f"supported so far: {', '.join(sorted(WORKER_CLASSES))}"
-        raise ConfigError(f"worker_class cannot be {value!r}: {supported}")
     path = WORKER_CLASSES.get(value, value) if isinstance(value, str) else value
     return load_class("worker_class", value, path, entry_points.WORKERS)
 

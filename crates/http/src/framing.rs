@@ -93,10 +93,11 @@ impl Findings {
             FieldKind::TransferEncoding => self.codings.add(value)?,
             FieldKind::Connection => self.add_connection(value),
             FieldKind::Expect => {
-                if !value.eq_ignore_ascii_case(b"100-continue") {
+                let is_continue = value.eq_ignore_ascii_case(b"100-continue");
+                if !is_continue && !options.ignores_expectations {
                     return Err(Refused::Expectation(Quote::new(value)));
                 }
-                self.expect_continue = true;
+                self.expect_continue |= is_continue;
             }
             FieldKind::Upgrade => self.upgrade_field = true,
             FieldKind::ScriptName => self.script_name = Some(*field),

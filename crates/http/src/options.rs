@@ -75,6 +75,7 @@ pub struct Options {
     pub(crate) any_method: bool,
     pub(crate) any_version: bool,
     pub(crate) casefold_method: bool,
+    pub(crate) ignores_expectations: bool,
     pub(crate) header_map: HeaderMap,
     forwarder_headers: Vec<Box<[u8]>>,
     any_forwarder_header: bool,
@@ -132,6 +133,7 @@ impl Options {
             any_method: settings.permit_unconventional_http_method,
             any_version: settings.permit_unconventional_http_version,
             casefold_method: settings.casefold_http_method,
+            ignores_expectations: false,
             header_map: settings.header_map,
             any_forwarder_header: settings.forwarder_headers.iter().any(|name| name == "*"),
             forwarder_headers: settings
@@ -145,6 +147,14 @@ impl Options {
                 .fold(0, |bits, (name, _)| bits | length_bit(name.len())),
             scheme_headers,
         }
+    }
+
+    /// Passes on expectations other than `100-continue` instead of refusing them, as Gunicorn's ASGI worker
+    /// does (RFC 9110 §10.1.1 allows both).
+    #[must_use]
+    pub fn ignoring_expectations(mut self) -> Self {
+        self.ignores_expectations = true;
+        self
     }
 
     /// May a trusted peer send this name in spite of its underscore?

@@ -4,6 +4,7 @@
 //! hooks ([`process`]), the worker's loop ([`worker`]), requests and responses ([`wsgi`]). Unsafe code is in
 //! [`ffi`] only.
 
+mod asgi;
 mod cli;
 mod config;
 mod ffi;
@@ -34,5 +35,6 @@ fn _oxicorn(module: &Bound<'_, PyModule>) -> PyResult<()> {
     config::register(module)?;
     process::register(module)?;
     wsgi::register(module)?;
+    asgi::register(module)?;
     Ok(())
 }

@@ -55,6 +55,13 @@ pub struct Place {
     pub(crate) generation: u32,
 }
 
+impl Place {
+    /// The number of the seat: small, and no other connection's at the same time.
+    pub fn index(self) -> usize {
+        self.key
+    }
+}
+
 /// Where a connection stands.
 ///
 /// ```text

@@ -484,13 +484,6 @@ impl<A: Application> Engine<A> {
     }
 }
 
-/// Another loop may watch it: it is readable when [`Engine::poll`] would find something.
-impl<A: Application> AsFd for Engine<A> {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.poller.as_fd()
-    }
-}
-
 /// Ends a connection that has nothing more to send. Somebody else may keep the socket open (an
 /// application that took it out of its environ), so its sending side is ended explicitly.
 fn close<C>(connection: &Connection<C>) {

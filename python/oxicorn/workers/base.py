@@ -31,6 +31,9 @@ class Worker:
         for name in "ABRT HUP QUIT INT TERM USR1 USR2 WINCH CHLD".split()
     ]
 
+    #: What the class runs; None for a class that finds out itself.
+    INTERFACE: ClassVar[str | None] = None
+
     #: Pipe that signals write to, so that a loop can sleep on it.
     PIPE: tuple[int, int]
     #: Threads that are still in the application when ``run`` is over.
@@ -96,6 +99,7 @@ class Worker:
 
             self.reloader = reloader.for_worker(self)
         self.load_wsgi()
+        self.start_application()
         if self.reloader is not None:
             self.reloader.start()
         self.cfg.post_worker_init(self)
@@ -123,6 +127,14 @@ class Worker:
             from oxicorn import reloader
 
             self.wsgi = reloader.stand_in(self, error)
+            return
+        if self.INTERFACE is not None:
+            from oxicorn.workers import choice
+
+            choice.check(self)
+
+    def start_application(self) -> None:
+        """Do what the application needs before it can serve. For subclasses."""
 
     def init_signals(self) -> None:
         """Install the handlers. A signal that arrives meanwhile waits for its new handler."""

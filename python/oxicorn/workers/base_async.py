@@ -14,6 +14,8 @@ class AsyncWorker(base.Worker):
     The engine is nested in the hub's loop: subclasses say how their hub waits and starts coroutines.
     """
 
+    INTERFACE = "wsgi"
+
     def run(self) -> None:
         """Serve until the worker is told to leave."""
         _oxicorn.run_green(self)

@@ -11,6 +11,8 @@ class ThreadWorker(base.Worker):
     thread.
     """
 
+    INTERFACE = "wsgi"
+
     def run(self) -> None:
         """Serve until the worker is told to leave."""
         _oxicorn.run_gthread(self)

@@ -11,6 +11,8 @@ class SyncWorker(base.Worker):
     idle and slow clients hold nobody up.
     """
 
+    INTERFACE = "wsgi"
+
     def run(self) -> None:
         """Serve until the worker is told to leave."""
         _oxicorn.run_sync(self)

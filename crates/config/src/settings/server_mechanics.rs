@@ -264,8 +264,8 @@ pub const SETTINGS: &[Setting] = &[
         flags: &["--root-path"],
         metavar: "PATH",
         default: Fallback::Value(Const::Str("")),
-        status: Status::Unfinished,
         help: "The root_path of asgi scopes.",
+        details: "Without it, what the process environment says as `SCRIPT_NAME`.",
         ..ENTRY
     },
 ];

@@ -116,12 +116,12 @@ pub const SETTINGS: &[Setting] = &[
         flags: &["--asgi-loop"],
         metavar: "NAME",
         kind: Kind::Choice {
-            words: &["auto", "asyncio", "uvloop"],
+            words: &["auto", "asyncio", "uvloop", "rloop"],
             exact: false,
         },
         default: Fallback::Value(Const::Str("auto")),
-        status: Status::Unfinished,
-        help: "Event loop of asgi workers: auto, asyncio or uvloop.",
+        help: "Event loop of asgi workers: auto, asyncio, uvloop or rloop.",
+        details: "`auto` is uvloop where it is installed, else asyncio. rloop is not known to Gunicorn.",
         ..ENTRY
     },
     Setting {
@@ -133,15 +133,16 @@ pub const SETTINGS: &[Setting] = &[
             exact: false,
         },
         default: Fallback::Value(Const::Str("auto")),
-        status: Status::Unfinished,
         help: "Lifespan protocol of asgi workers: auto, on or off.",
+        details: "`auto` goes on without it if the application does not take part; with `on` that \
+            is a failure of the start. An application that says that its startup failed does not \
+            start either way.",
         ..ENTRY
     },
     Setting {
         name: "asgi_disconnect_grace_period",
         flags: &["--asgi-disconnect-grace-period"],
         default: Fallback::Value(Const::Int(3)),
-        status: Status::Unfinished,
         help: "How long an asgi request goes on after its client left.",
         ..SECONDS
     },

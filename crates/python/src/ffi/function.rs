@@ -111,6 +111,59 @@ fn count_keywords(names: &Bound<'_, PyTuple>, expected: &str) -> PyResult<usize>
     Ok(names.len())
 }
 
+/// Calls `callable(first, second, third)` without building a tuple.
+#[inline]
+pub fn call_three<'py>(
+    callable: &Bound<'py, PyAny>,
+    [first, second, third]: [&Bound<'py, PyAny>; 3],
+) -> PyResult<Bound<'py, PyAny>> {
+    let arguments = [
+        ptr::null_mut(),
+        first.as_ptr(),
+        second.as_ptr(),
+        third.as_ptr(),
+    ];
+    // SAFETY: as in `call_two`, with one argument more.
+    unsafe {
+        let result = ffi::PyObject_Vectorcall(
+            callable.as_ptr(),
+            arguments.as_ptr().add(1),
+            3 | ffi::PY_VECTORCALL_ARGUMENTS_OFFSET,
+            ptr::null_mut(),
+        );
+        Bound::from_owned_ptr_or_err(callable.py(), result)
+    }
+}
+
+/// Calls `callable(first, NAME=second, NAME=third)` without building a dict; `names` are the two names.
+#[inline]
+pub fn call_named<'py>(
+    callable: &Bound<'py, PyAny>,
+    [first, second, third]: [&Bound<'py, PyAny>; 3],
+    names: &Bound<'py, PyTuple>,
+) -> PyResult<Bound<'py, PyAny>> {
+    if names.len() != 2 {
+        return Err(PyRuntimeError::new_err("two names are needed"));
+    }
+    let arguments = [
+        ptr::null_mut(),
+        first.as_ptr(),
+        second.as_ptr(),
+        third.as_ptr(),
+    ];
+    // SAFETY: as in `call_two`; of the three values the last two are those that `names`, a tuple of two,
+    // names.
+    unsafe {
+        let result = ffi::PyObject_Vectorcall(
+            callable.as_ptr(),
+            arguments.as_ptr().add(1),
+            1 | ffi::PY_VECTORCALL_ARGUMENTS_OFFSET,
+            names.as_ptr(),
+        );
+        Bound::from_owned_ptr_or_err(callable.py(), result)
+    }
+}
+
 /// Calls `callable(first, second)` without building a tuple.
 #[inline]
 pub fn call_two<'py>(

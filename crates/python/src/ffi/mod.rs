@@ -9,7 +9,7 @@ pub mod fork;
 pub mod function;
 pub mod text;
 
-pub use function::{Function, call_two};
+pub use function::{Function, call_named, call_three, call_two};
 pub use text::{PinnedBytes, latin1, one_byte_text};
 
 /// Lends a descriptor that Python owns for one call; `None` for a negative one.
@@ -23,6 +23,16 @@ pub fn with_descriptor<R>(
     // SAFETY: it is not -1, and the borrow ends with `act`. Whether it is open is Python's word; if it
     // is not, the system calls made with it fail with EBADF and nothing else happens.
     act(unsafe { BorrowedFd::borrow_raw(descriptor) })
+}
+
+/// The interpreter for objects that stay with one thread and are only used while it is attached.
+///
+/// Only for the fields of an `unsendable` class: PyO3 lets nobody but the thread that made an instance
+/// at them, or drop them, and Python calls its methods and its deallocation attached.
+pub fn resident(_attached: Python<'_>) -> Python<'static> {
+    // SAFETY: the thread is attached, as the argument says. That it is so whenever the result is used is
+    // what callers promise, see above; there is one, the driver of the ASGI worker.
+    unsafe { Python::assume_attached() }
 }
 
 /// How many references to an object there are, ours included.

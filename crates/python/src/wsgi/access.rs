@@ -11,15 +11,13 @@ use oxicorn_http::Refused;
 use oxicorn_sys::log_sink::LogSink;
 use oxicorn_worker::access_log::{Environ, Format, Message, Record, Stamp, Writer, queued};
 use oxicorn_worker::clock::Moment;
-use oxicorn_worker::{Exchange, Peer, Request};
+use oxicorn_worker::{Peer, Request};
 use pyo3::exceptions::{PyOSError, PySystemExit};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
 use super::access_python::{Told, tell};
-use super::client::Client;
-use super::cycle::Kit;
 use super::journal::Journal;
 use crate::ffi::{one_byte_text, with_descriptor};
 
@@ -197,7 +195,7 @@ impl Drop for Flushed {
 }
 
 /// When a request began, if anybody wants to know.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub struct Began(Option<Moment>);
 
 impl<'py> Access<'py> {
@@ -252,20 +250,21 @@ impl<'py> Access<'py> {
         self.stamp.reset();
     }
 
-    /// A request has been answered. `error` says why not by the application, or not wholly.
+    /// Somebody wants to know of requests.
     #[inline]
+    pub fn is_listening(&self) -> bool {
+        !matches!(*self.plan, Plan::Nobody)
+    }
+
+    /// A request has been answered. `error` says why not by the application, or not wholly.
     pub fn answered(
         &mut self,
         began: Began,
         request: &Request<'_>,
-        exchange: &Exchange<Client>,
+        answered: &Answered<'_>,
         environ: Option<&Bound<'py, PyDict>>,
-        kit: &Kit,
         error: Option<Fault>,
     ) {
-        if matches!(*self.plan, Plan::Nobody) {
-            return;
-        }
         let now = Moment::now();
         let application = began.0.map_or(0, |began| now.micros_since(began));
         let message = Message::Whole(request.head, request.bytes);
@@ -275,35 +274,24 @@ impl<'py> Access<'py> {
                 request: Some(request),
                 message,
                 application,
-                status: exchange.status(),
+                status: answered.code,
             };
-            let given = if is_own_page {
-                None
-            } else {
-                Some((kit, exchange))
-            };
+            let given = (!is_own_page).then_some(answered);
             let reason = error.map(|fault| fault.reason);
             let log = self.shared.log.bind(self.py);
-            if let Err(error) = tell(log, &told, exchange.peer(), environ, given, reason) {
+            if let Err(error) = tell(log, &told, answered.peer, environ, given, reason) {
                 self.journal.exception("Error in the access log", &error);
             }
             return;
         }
-        let Ok(answer) = kit.cycle().answer() else {
-            return;
-        };
         let record = Record {
-            peer: exchange.peer(),
+            peer: answered.peer,
             message,
-            status: exchange.status(),
-            body_sent: exchange.body_sent(),
-            response_fields: if is_own_page {
-                b""
-            } else {
-                answer.fields.lines()
-            },
+            status: answered.code,
+            body_sent: answered.body_sent,
+            response_fields: if is_own_page { b"" } else { answered.fields },
             application,
-            queue: self.queue(exchange.peer(), message, application),
+            queue: self.queue(answered.peer, message, application),
             error: error.map(|fault| fault.reason),
             environ: &Dict(environ),
         };
@@ -428,6 +416,20 @@ impl<'py> Access<'py> {
             self.take_plan();
         }
     }
+}
+
+/// What a request was answered with.
+pub struct Answered<'a> {
+    /// Who sent the request.
+    pub peer: &'a Peer,
+    /// Status line without the version.
+    pub status: &'a [u8],
+    /// Status code.
+    pub code: u16,
+    /// Body bytes without framing.
+    pub body_sent: u64,
+    /// The application's header fields, as lines.
+    pub fields: &'a [u8],
 }
 
 /// Why a response is not the application's, or not whole.

@@ -2,12 +2,11 @@
 
 use oxicorn_http::decode_path;
 use oxicorn_worker::access_log::Message;
-use oxicorn_worker::{Exchange, Peer, Request};
+use oxicorn_worker::{Peer, Request};
 use pyo3::prelude::*;
 use pyo3::types::{PyDelta, PyDict, PyList};
 
-use super::client::Client;
-use super::cycle::Kit;
+use super::access::Answered;
 use super::hooks::request_object;
 use crate::ffi::latin1;
 
@@ -29,7 +28,7 @@ pub fn tell<'py>(
     told: &Told<'_>,
     peer: &Peer,
     environ: Option<&Bound<'py, PyDict>>,
-    given: Option<(&Kit, &Exchange<Client>)>,
+    given: Option<&Answered<'_>>,
     reason: Option<&'static str>,
 ) -> PyResult<()> {
     let py = log.py();
@@ -45,10 +44,9 @@ pub fn tell<'py>(
     };
     let headers = PyList::empty(py);
     let mut status = own_status(py, told.status);
-    if let Some((kit, _)) = given {
-        let answer = kit.cycle().answer()?;
-        status = latin1(py, &answer.status)?.to_string();
-        for line in answer.fields.lines().split(|byte| *byte == b'\n') {
+    if let Some(answered) = given {
+        status = latin1(py, answered.status)?.to_string();
+        for line in answered.fields.split(|byte| *byte == b'\n') {
             let Some(colon) = line.iter().position(|byte| *byte == b':') else {
                 continue;
             };
@@ -59,7 +57,7 @@ pub fn tell<'py>(
             headers.append((latin1(py, name)?, latin1(py, value)?))?;
         }
     }
-    let sent = given.map_or(0, |(_, exchange)| exchange.body_sent());
+    let sent = given.map_or(0, |answered| answered.body_sent);
     let is_head = told.message.method() == b"HEAD";
     let resp = messages.getattr("Response")?.call1((
         &req,

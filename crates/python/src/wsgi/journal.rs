@@ -47,6 +47,11 @@ impl<'py> Journal<'py> {
         );
     }
 
+    /// Something went wrong that nobody raised.
+    pub fn error(&self, message: &str) {
+        self.write("error", message, None);
+    }
+
     /// The worker asks to be replaced: the log gets the reason, and the arbiter looks.
     pub fn retiring(&self, reason: Retirement) {
         self.write("info", &reason.to_string(), None);

@@ -1,9 +1,9 @@
-//! Response fields that an application sends as the same two `str` objects again and again
+//! Response fields that an application sends as the same two objects (`str` in WSGI, `bytes` in ASGI) again and again
 //! (literals, constants of a middleware): checked and serialised once.
 
 use oxicorn_http::response::{Fields, Line};
 use pyo3::prelude::*;
-use pyo3::types::PyString;
+use pyo3::types::{PyBytes, PyString};
 
 /// Places; each pair of objects has one that it may take.
 const PLACES: usize = 32;
@@ -67,8 +67,9 @@ impl Lines {
             place.last = identity;
             return;
         }
-        let is_plain =
-            name.is_exact_instance_of::<PyString>() && value.is_exact_instance_of::<PyString>();
+        let is_plain = [name, value].iter().all(|one| {
+            one.is_exact_instance_of::<PyString>() || one.is_exact_instance_of::<PyBytes>()
+        });
         let is_short = fields.lines().len().saturating_sub(start) <= LONGEST;
         if let Some(line) = fields.line_from(start).filter(|_| is_plain && is_short) {
             place.kept = Some(Kept {

@@ -15,10 +15,11 @@ mod names;
 mod respond;
 mod start_response;
 
-pub use access::{Access, AccessLog};
+pub use access::{Access, AccessLog, Answered, Began, Fault};
 pub use client::Client;
 pub use environ::{Common, Listener};
 pub use journal::Journal;
+pub use lines::Lines;
 pub use respond::{ParkedWsgi, Wsgi};
 
 use pyo3::prelude::*;

@@ -11,7 +11,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 
-use super::access::{Access, Fault, ParkedAccess};
+use super::access::{Access, Answered, Fault, ParkedAccess};
 use super::client::Client;
 use super::cycle::Kit;
 use super::environ::{Common, Environs, Listener, Unfit};
@@ -223,14 +223,18 @@ impl<'py> Wsgi<'py> {
             Err(Failure::Refused(refused)) => self.refuse(&refused, &mut exchange),
             Err(Failure::Raised(error)) => self.fail(&error, &request, &mut exchange),
         }
-        self.access.answered(
-            began,
-            &request,
-            &exchange,
-            environ.as_ref(),
-            &self.kit,
-            fault,
-        );
+        if self.access.is_listening() {
+            let answer = self.kit.cycle().answer()?;
+            let answered = Answered {
+                peer: exchange.peer(),
+                status: &answer.status,
+                code: exchange.status(),
+                body_sent: exchange.body_sent(),
+                fields: answer.fields.lines(),
+            };
+            self.access
+                .answered(began, &request, &answered, environ.as_ref(), fault);
+        }
         if let Some(hooks) = &self.hooks {
             hooks.after_request(&request, &exchange, environ.as_ref(), &self.kit);
         }

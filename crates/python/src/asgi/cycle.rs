@@ -1,0 +1,382 @@
+//! One request while its application runs: `receive` and `send` are functions bound to it.
+
+use std::cell::{RefCell, RefMut};
+use std::rc::Rc;
+
+use oxicorn_http::response::{Dialect, Fields};
+use oxicorn_http::{Head, Version};
+use oxicorn_worker::{Body, End, Exchange, Place, Request};
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict};
+
+use super::awaitable::Wanted;
+use super::client::Client;
+use super::receive::ReceiveMessage;
+use super::request::{Inbox, Next, Piece};
+use super::respond::Stage;
+use super::send::SendMessage;
+use super::shared::{Command, Shared};
+use crate::ffi::{Function, references};
+use crate::wsgi::Began;
+
+/// Unsent bytes above which `send` waits.
+pub const HIGH_WATER: u64 = 64 * 1024;
+
+/// Unsent bytes at which it goes on.
+pub const LOW_WATER: u64 = 16 * 1024;
+
+/// A request and its answer.
+#[pyclass(unsendable, module = "oxicorn")]
+pub struct Cycle {
+    state: RefCell<State>,
+    pub shared: Rc<Shared>,
+}
+
+/// How far both have come.
+pub struct State {
+    /// `None` when the response is complete and the connection given back.
+    pub exchange: Option<Exchange<Client>>,
+    pub place: Place,
+    /// The call is over and the request goes on by itself.
+    pub is_away: bool,
+    pub inbox: Inbox,
+    pub stage: Stage,
+    /// Status line without the version.
+    pub status: Vec<u8>,
+    /// Status code.
+    pub code: u16,
+    pub fields: Fields,
+    pub trailers: Fields,
+    pub version: Version,
+    /// Nothing that is sent can arrive any more.
+    pub is_lost: bool,
+    /// The body cannot be had: this page says why.
+    pub refusal: Option<(u16, Vec<u8>)>,
+    waiting: Vec<(Wanted, Py<PyAny>)>,
+    /// The application's task, until it is done.
+    pub task: Option<Py<PyAny>>,
+    /// Where the cycle is in [`Shared::running`].
+    pub key: Option<usize>,
+    /// The end of the request's grace, when its client has gone.
+    pub timer: Option<Py<PyAny>>,
+    /// What logs and hooks want to know of the request when it is over.
+    pub told: Option<Box<Told>>,
+    pub began: Began,
+    /// Body bytes that were sent when the client ended its side.
+    pub sent_at_end: u64,
+}
+
+/// A request that goes on, as logs and hooks know it.
+pub struct Told {
+    pub head: Head,
+    pub bytes: Vec<u8>,
+    pub listener: usize,
+    pub number: u32,
+    /// What `pre_request` was called with.
+    pub req: Option<Py<PyAny>>,
+}
+
+impl Told {
+    /// Of this request.
+    pub fn of(request: &Request<'_>) -> Told {
+        Told {
+            head: request.head.clone(),
+            bytes: request.bytes.to_vec(),
+            listener: request.listener,
+            number: request.number,
+            req: None,
+        }
+    }
+
+    /// The request again, without its body.
+    pub fn request(&self) -> Request<'_> {
+        Request {
+            head: &self.head,
+            bytes: &self.bytes,
+            body: Body::Memory(b""),
+            listener: self.listener,
+            number: self.number,
+        }
+    }
+}
+
+impl State {
+    fn new(py: Python<'_>) -> State {
+        State {
+            exchange: None,
+            place: Place::default(),
+            is_away: false,
+            inbox: Inbox::new(py, b"", false),
+            stage: Stage::Open,
+            status: Vec::new(),
+            code: 0,
+            fields: Fields::new(Dialect::Asgi),
+            trailers: Fields::new(Dialect::Asgi),
+            version: Version::HTTP_11,
+            is_lost: false,
+            refusal: None,
+            waiting: Vec::new(),
+            task: None,
+            key: None,
+            timer: None,
+            told: None,
+            began: Began::default(),
+            sent_at_end: 0,
+        }
+    }
+
+    /// Nothing of the response has been sent.
+    pub fn is_untold(&self) -> bool {
+        self.exchange
+            .as_ref()
+            .is_none_or(|exchange| !exchange.is_started())
+    }
+
+    /// The response is one that goes on until somebody ends it.
+    pub fn is_event_stream(&self) -> bool {
+        !self.is_untold()
+            && self
+                .fields
+                .lines()
+                .split(|byte| *byte == b'\n')
+                .any(|line| {
+                    let line = line.to_ascii_lowercase();
+                    line.starts_with(b"content-type: text/event-stream")
+                })
+    }
+
+    /// Somebody waits to hear of the client's end.
+    pub fn is_listened_to(&self) -> bool {
+        !self.inbox.is_coming()
+            && self
+                .waiting
+                .iter()
+                .any(|(wanted, _)| *wanted == Wanted::Message)
+    }
+
+    /// Body bytes that were sent.
+    pub fn body_sent(&self) -> u64 {
+        self.exchange.as_ref().map_or(0, Exchange::body_sent)
+    }
+
+    /// The client takes too little of what is sent.
+    pub fn is_congested(&self, limit: u64) -> bool {
+        !self.is_lost
+            && self
+                .exchange
+                .as_ref()
+                .is_some_and(|exchange| !exchange.is_cut() && exchange.unsent() > limit)
+    }
+}
+
+impl Cycle {
+    /// The state, for as long as no Python code runs.
+    pub fn state(&self) -> PyResult<RefMut<'_, State>> {
+        self.state
+            .try_borrow_mut()
+            .map_err(|_| PyRuntimeError::new_err("the request is in use"))
+    }
+
+    /// The next message, if there is one.
+    pub fn next_message<'py>(slf: &Bound<'py, Self>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let py = slf.py();
+        let cycle = slf.borrow();
+        let mut state = cycle.state()?;
+        let next = state.inbox.next();
+        let wants_more = state.inbox.wants_more();
+        if let Next::Wait = next
+            && state.inbox.is_coming()
+            && let Some(exchange) = &mut state.exchange
+        {
+            // A client that is gone is told of by the loop.
+            let _ = exchange.ask_for_body();
+        }
+        let place = state.place;
+        drop(state);
+        if wants_more {
+            cycle.shared.command(py, Command::More(place));
+        }
+        let message = PyDict::new(py);
+        match next {
+            Next::Wait => return Ok(None),
+            Next::Disconnect => {
+                message.set_item(intern!(py, "type"), intern!(py, "http.disconnect"))?;
+            }
+            Next::Piece(piece, has_more) => {
+                let body = match piece {
+                    Piece::Object(body) => body.into_bound(py),
+                    Piece::Bytes(bytes) => PyBytes::new(py, &bytes),
+                };
+                message.set_item(intern!(py, "type"), intern!(py, "http.request"))?;
+                message.set_item(intern!(py, "body"), body)?;
+                message.set_item(intern!(py, "more_body"), has_more)?;
+            }
+        }
+        Ok(Some(message.into_any()))
+    }
+
+    /// Whether the client has taken enough of what was sent.
+    pub fn room_result(slf: &Bound<'_, Self>) -> PyResult<bool> {
+        let cycle = slf.borrow();
+        let state = cycle.state()?;
+        Ok(!state.is_congested(LOW_WATER))
+    }
+
+    /// A new future of the loop's that is done when what is wanted may be there.
+    pub fn wait_for<'py>(slf: &Bound<'py, Self>, wanted: Wanted) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        let cycle = slf.borrow();
+        let future = cycle.shared.calls.create_future.bind(py).call0()?;
+        let mut state = cycle.state()?;
+        state.waiting.push((wanted, future.clone().unbind()));
+        Ok(future)
+    }
+
+    /// Wakes those who wait for this.
+    pub fn wake(&self, py: Python<'_>, wanted: Wanted) {
+        let Ok(mut state) = self.state() else { return };
+        if state.waiting.is_empty() {
+            return;
+        }
+        let waiting = std::mem::take(&mut state.waiting);
+        let (woken, left): (Vec<_>, Vec<_>) =
+            waiting.into_iter().partition(|(one, _)| *one == wanted);
+        state.waiting = left;
+        drop(state);
+        for (_, future) in woken {
+            if let Err(error) = wake_future(future.bind(py)) {
+                error.print(py);
+            }
+        }
+    }
+
+    /// Bytes of the body came; true if that is enough for now.
+    pub fn arrived(&self, py: Python<'_>, data: &[u8]) -> bool {
+        let is_sated = self.state().is_ok_and(|mut state| state.inbox.push(data));
+        self.wake(py, Wanted::Message);
+        is_sated
+    }
+
+    /// The socket takes bytes again; true if some still wait then.
+    pub fn room(&self, py: Python<'_>) -> bool {
+        let Ok(mut state) = self.state() else {
+            return false;
+        };
+        let Some(exchange) = &mut state.exchange else {
+            return false;
+        };
+        let Ok(is_sent) = exchange.send_waiting() else {
+            state.is_lost = true;
+            state.inbox.end();
+            drop(state);
+            self.wake(py, Wanted::Message);
+            self.wake(py, Wanted::Room);
+            return false;
+        };
+        let has_room = !state.is_congested(LOW_WATER);
+        drop(state);
+        if has_room {
+            self.wake(py, Wanted::Room);
+        }
+        !is_sent
+    }
+
+    /// Something is over.
+    pub fn ended(&self, py: Python<'_>, end: &End<'_>) {
+        let Ok(mut state) = self.state() else { return };
+        match end {
+            End::Body => state.inbox.body_ended(),
+            End::Client => state.inbox.end(),
+            End::Refused(refused) => {
+                state.inbox.end();
+                state.refusal = Some((refused.status(), refused.page(b"")));
+            }
+            End::Connection => {
+                state.inbox.end();
+                state.is_lost = true;
+            }
+        }
+        drop(state);
+        self.wake(py, Wanted::Message);
+        if let End::Connection = end {
+            self.wake(py, Wanted::Room);
+        }
+    }
+
+    /// The client is to be treated as gone.
+    pub fn disconnect(&self, py: Python<'_>) {
+        if let Ok(mut state) = self.state() {
+            state.inbox.end();
+        }
+        self.wake(py, Wanted::Message);
+    }
+}
+
+fn wake_future(future: &Bound<'_, PyAny>) -> PyResult<()> {
+    let py = future.py();
+    if !future.call_method0(intern!(py, "done"))?.is_truthy()? {
+        future.call_method1(intern!(py, "set_result"), (py.None(),))?;
+    }
+    Ok(())
+}
+
+/// A cycle with its functions, made once and used for request after request as long as no
+/// application keeps them.
+pub struct Kit {
+    pub cycle: Py<Cycle>,
+    pub receive: Py<PyAny>,
+    pub send: Py<PyAny>,
+}
+
+/// The kit's references to the cycle, and its two functions'.
+const CYCLE_KEPT: isize = 3;
+
+impl Kit {
+    /// Makes them.
+    pub fn new(py: Python<'_>, shared: &Rc<Shared>) -> PyResult<Kit> {
+        let cycle = Bound::new(
+            py,
+            Cycle {
+                state: RefCell::new(State::new(py)),
+                shared: Rc::clone(shared),
+            },
+        )?;
+        Ok(Kit {
+            receive: Function::bind::<ReceiveMessage>(cycle.as_any())?.unbind(),
+            send: Function::bind::<SendMessage>(cycle.as_any())?.unbind(),
+            cycle: cycle.unbind(),
+        })
+    }
+
+    /// A new request begins.
+    pub fn begin(
+        &self,
+        py: Python<'_>,
+        exchange: Exchange<Client>,
+        version: Version,
+        body: &[u8],
+        began: Began,
+    ) -> PyResult<()> {
+        let cycle = self.cycle.borrow(py);
+        let mut state = cycle.state()?;
+        state.place = exchange.place();
+        state.inbox = Inbox::new(py, body, exchange.body_is_coming());
+        state.exchange = Some(exchange);
+        state.version = version;
+        state.stage = Stage::Open;
+        state.is_away = false;
+        state.is_lost = false;
+        state.refusal = None;
+        state.began = began;
+        Ok(())
+    }
+
+    /// The application kept nothing that belongs to the request.
+    pub fn is_free(&self, py: Python<'_>) -> bool {
+        references(&self.cycle, py) == CYCLE_KEPT
+            && references(&self.receive, py) == 1
+            && references(&self.send, py) == 1
+    }
+}

@@ -1,0 +1,245 @@
+//! The engine's turns as callbacks of an asyncio loop.
+
+use std::cell::{Cell, RefCell};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::rc::Rc;
+use std::time::Duration;
+
+use oxicorn_worker::Engine;
+use oxicorn_worker::clock::Moment;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use super::call::Asgi;
+use super::scope::Scopes;
+use super::shared::{Shared, Work};
+use super::task::Tasks;
+use super::watch::Disconnect;
+use crate::ffi::{Function, resident};
+use crate::process;
+use crate::worker::{Parent, Parts, drain};
+use crate::wsgi::{Access, Journal};
+
+/// Part of the graceful timeout that requests may use; the rest is for the application's own shutdown.
+const SHARE_OF_REQUESTS: f32 = 0.8;
+
+/// Streams are ended within this part of the graceful timeout, one after the other.
+const SPREAD: f64 = 0.1;
+
+/// Runs the engine of an ASGI worker inside of an event loop.
+#[pyclass(unsendable, module = "oxicorn")]
+pub struct Driver {
+    shared: Rc<Shared>,
+    worker: Py<PyAny>,
+    event_loop: Py<PyAny>,
+    descriptor: i32,
+    wakeup: OwnedFd,
+    parent: RefCell<Parent>,
+    graceful_timeout: f64,
+    /// The loop was stopped, which happens once: it may run again for the application's own end.
+    has_stopped: Cell<bool>,
+    /// The next turn that nothing has to be ready for.
+    timer: RefCell<Option<(Moment, Py<PyAny>)>>,
+}
+
+#[pymethods]
+impl Driver {
+    /// Of `worker`, whose application has started; `state` is what its lifespan left.
+    #[new]
+    #[pyo3(signature = (worker, event_loop, state=None))]
+    fn new(
+        worker: &Bound<'_, PyAny>,
+        event_loop: &Bound<'_, PyAny>,
+        state: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Driver> {
+        let py = worker.py();
+        let Parts {
+            config,
+            mut options,
+            sockets,
+            listeners,
+            wakeup,
+            common,
+        } = Parts::of(worker, false)?;
+        options.connections = options.connections.min(config.worker_connections.max(1));
+        options.http = options.http.ignoring_expectations();
+        options.graceful_timeout = options.graceful_timeout.mul_f32(SHARE_OF_REQUESTS);
+        let root_path = if config.root_path.is_empty() {
+            String::from_utf8_lossy(&common.script_name).into_owned()
+        } else {
+            config.root_path.clone()
+        };
+        let grace = config.asgi_disconnect_grace_period as f64;
+        let shared = Shared::new(event_loop, grace)?;
+        let resident = resident(py);
+        let worker_here = worker.clone().unbind().into_bound(resident);
+        let asgi = Asgi {
+            py: resident,
+            application: worker_here.getattr("wsgi")?,
+            journal: Journal::of(&worker_here)?,
+            access: Access::new(resident, &common.access),
+            worker: worker_here,
+            scopes: Scopes::new(py, &listeners, &root_path, state)?,
+            tasks: Tasks::of(event_loop)?,
+            shared: Rc::clone(&shared),
+            kit: None,
+            away: Vec::new(),
+            exit: None,
+        };
+        let engine = Engine::new(options, sockets, wakeup.as_fd(), process::slot_of(worker)?)?;
+        let parent = Parent::of(worker)?;
+        let descriptor = engine.descriptor().as_raw_fd();
+        *shared.engine.borrow_mut() = Some(Work { engine, asgi });
+        Ok(Driver {
+            shared,
+            worker: worker.clone().unbind(),
+            event_loop: event_loop.clone().unbind(),
+            descriptor,
+            wakeup,
+            parent: RefCell::new(parent),
+            graceful_timeout: config.graceful_timeout as f64,
+            has_stopped: Cell::new(false),
+            timer: RefCell::new(None),
+        })
+    }
+
+    /// Lets the loop watch the engine. Call it in the context that requests shall begin with.
+    fn start(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let driver = slf.borrow();
+        let turn = slf.getattr("turn")?;
+        *driver.shared.turn.borrow_mut() = Some(turn.clone().unbind());
+        driver
+            .event_loop
+            .bind(slf.py())
+            .call_method1("add_reader", (driver.descriptor, &turn))?;
+        driver.shared.turn_soon(slf.py());
+        Ok(())
+    }
+
+    /// Does what is ready. Stops the loop when the worker has left.
+    fn turn(&self, py: Python<'_>) -> PyResult<()> {
+        // An application that runs the loop inside of a turn gets to here once more.
+        let Ok(mut work) = self.shared.engine.try_borrow_mut() else {
+            return Ok(());
+        };
+        let Some(Work { engine, asgi }) = &mut *work else {
+            return Ok(());
+        };
+        let ready = engine.poll(Duration::ZERO)?;
+        engine.turn(ready, asgi);
+        if engine.take_wakeup() {
+            drain(&self.wakeup);
+            py.check_signals()?;
+        }
+        if let Some(exit) = asgi.exit.take() {
+            return Err(exit);
+        }
+        let Some(work) = &mut *work else {
+            return Ok(());
+        };
+        if self.shared.perform_commands(py, work) {
+            self.shared.turn_soon(py);
+        }
+        self.look_around(py, work)?;
+        self.set_timer(py, work.engine.now(), work.engine.due())
+    }
+
+    /// Takes the engine out of the loop, and closes what is left of its connections.
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        self.event_loop
+            .bind(py)
+            .call_method1("remove_reader", (self.descriptor,))?;
+        if let Some((_, timer)) = self.timer.borrow_mut().take() {
+            timer.call_method0(py, "cancel")?;
+        }
+        let work = self.shared.engine.borrow_mut().take();
+        if let Some(work) = &work {
+            self.worker.bind(py).setattr("nr", work.engine.requests())?;
+        }
+        *self.shared.turn.borrow_mut() = None;
+        drop(work);
+        Ok(())
+    }
+
+    /// The tasks of requests that are not done.
+    fn tasks(&self, py: Python<'_>) -> PyResult<Vec<Py<PyAny>>> {
+        let running = self.shared.running.borrow();
+        running
+            .iter()
+            .filter_map(|(_, cycle)| {
+                let cycle = cycle.borrow(py);
+                let state = cycle.state().ok()?;
+                Some(Ok(state.task.as_ref()?.clone_ref(py)))
+            })
+            .collect()
+    }
+}
+
+impl Driver {
+    /// Whether the worker shall leave, and has left.
+    fn look_around(&self, py: Python<'_>, work: &mut Work) -> PyResult<()> {
+        let Work { engine, asgi } = work;
+        let worker = self.worker.bind(py);
+        if !worker.getattr(intern!(py, "alive"))?.is_truthy()? {
+            engine.drain(asgi);
+        }
+        if engine.is_draining() && !self.shared.is_leaving.replace(true) {
+            self.end_streams(py)?;
+        }
+        let is_orphan = self.parent.borrow_mut().is_gone(engine.now());
+        if is_orphan {
+            let message = format!("Parent changed, shutting down: {}", worker.str()?);
+            worker.getattr("log")?.call_method1("info", (message,))?;
+        }
+        if (is_orphan || engine.is_finished()) && !self.has_stopped.replace(true) {
+            self.event_loop.bind(py).call_method0("stop")?;
+        }
+        Ok(())
+    }
+
+    /// Requests that would go on for ever are told, one after the other, that nobody listens.
+    fn end_streams(&self, py: Python<'_>) -> PyResult<()> {
+        let streams: Vec<Bound<'_, PyAny>> = {
+            let running = self.shared.running.borrow();
+            running
+                .iter()
+                .map(|(_, cycle)| cycle.bind(py))
+                .filter(|cycle| {
+                    cycle.borrow().state().is_ok_and(|state| {
+                        state.is_event_stream() || (!state.is_untold() && state.is_listened_to())
+                    })
+                })
+                .map(|cycle| cycle.clone().into_any())
+                .collect()
+        };
+        let pause = self.graceful_timeout * SPREAD / (streams.len().max(1) as f64);
+        for (number, cycle) in streams.iter().enumerate() {
+            let disconnect = Function::bind::<Disconnect>(cycle)?;
+            self.shared
+                .calls
+                .later(pause * number as f64, &disconnect)?;
+        }
+        Ok(())
+    }
+
+    /// The engine has to do something by itself at `due`.
+    fn set_timer(&self, py: Python<'_>, now: Moment, due: Moment) -> PyResult<()> {
+        let mut timer = self.timer.borrow_mut();
+        if let Some((set, _)) = &*timer
+            && *set <= due
+            && *set > now
+        {
+            return Ok(());
+        }
+        if let Some((_, former)) = timer.take() {
+            former.call_method0(py, intern!(py, "cancel"))?;
+        }
+        let turn = self.shared.turn.borrow();
+        let Some(turn) = &*turn else { return Ok(()) };
+        let seconds = now.until(due).as_secs_f64();
+        let next = self.shared.calls.later(seconds, turn.bind(py))?;
+        *timer = Some((due, next.unbind()));
+        Ok(())
+    }
+}

@@ -1,0 +1,97 @@
+//! What the end of an application's task means for its response.
+
+use pyo3::prelude::*;
+
+use super::cycle::State;
+use super::respond::{ClientDisconnected, Stage};
+use super::task::Ended;
+use crate::wsgi::Fault;
+
+/// The answer for an application that fails before it has answered.
+const PAGE: &[u8] =
+    b"HTTP/1.1 500 Internal Server Error\r\nServer: oxicorn\r\nConnection: close\r\n\
+    content-type: text/plain; charset=utf-8\r\ncontent-length: 21\r\n\r\nInternal Server Error";
+
+/// What is to be said about it.
+#[derive(Default)]
+pub struct Outcome {
+    /// For the error log; empty if there is nothing to say.
+    pub message: &'static str,
+    /// The traceback that goes with it.
+    pub error: Option<PyErr>,
+    /// For the access log.
+    pub fault: Option<Fault>,
+}
+
+/// Links of a chain of exceptions that are looked at.
+const CHAIN: usize = 16;
+
+/// Ends the response as far as the application has not.
+pub fn settle(py: Python<'_>, state: &mut State, ended: &Ended, is_leaving: bool) -> Outcome {
+    let is_quiet = state.is_lost || state.inbox.is_over();
+    let mut outcome = Outcome::default();
+    match ended {
+        Ended::Raised(error) if is_quiet && comes_from_disconnect(py, error) => {}
+        Ended::Raised(error) => {
+            outcome.message = "Error in ASGI application";
+            outcome.error = Some(error.clone_ref(py));
+        }
+        Ended::Returned | Ended::Cancelled if is_quiet || state.stage == Stage::Complete => {}
+        Ended::Returned if state.is_untold() => {
+            outcome.message = "ASGI application returned without sending a response";
+        }
+        Ended::Returned => {
+            outcome.message = "ASGI application returned before its response was complete";
+        }
+        Ended::Cancelled => outcome.message = "ASGI application was cancelled",
+    }
+    if state.stage == Stage::Complete {
+        return outcome;
+    }
+    let ends_cleanly = is_leaving && state.is_event_stream();
+    let is_untold = state.is_untold();
+    let refusal = state.refusal.take();
+    let is_lost = state.is_lost;
+    state.stage = Stage::Complete;
+    let Some(exchange) = &mut state.exchange else {
+        return outcome;
+    };
+    outcome.fault = Some(Fault {
+        reason: if is_quiet {
+            "client_disconnected"
+        } else {
+            "application_error"
+        },
+        is_own_page: is_untold,
+    });
+    match refusal {
+        Some((status, page)) if is_untold => exchange.answer(status, &page),
+        _ if is_lost => exchange.cut(),
+        _ if is_untold && !(is_quiet && outcome.message.is_empty()) => exchange.answer(500, PAGE),
+        _ if ends_cleanly => {
+            exchange.close_after();
+            exchange.finish();
+        }
+        _ => exchange.cut(),
+    }
+    outcome
+}
+
+/// The exception is what `send` raised, or was made of it.
+fn comes_from_disconnect(py: Python<'_>, error: &PyErr) -> bool {
+    let mut next = Some(error.value(py).clone().into_any());
+    for _ in 0..CHAIN {
+        let Some(exception) = next.filter(|one| !one.is_none()) else {
+            return false;
+        };
+        if exception.is_instance_of::<ClientDisconnected>() {
+            return true;
+        }
+        next = exception
+            .getattr("__cause__")
+            .ok()
+            .filter(|cause| !cause.is_none())
+            .or_else(|| exception.getattr("__context__").ok());
+    }
+    false
+}

@@ -1,0 +1,167 @@
+//! The scope of a request.
+
+use oxicorn_http::{Refused, Scheme, Version, decode_path, path_below};
+use oxicorn_worker::Request;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyString};
+
+use super::client::Client;
+use super::header_list::HeaderLists;
+use crate::wsgi::Listener;
+
+/// The version of the specification of HTTP and WebSocket messages that is spoken.
+const SPEC_VERSION: &str = "2.4";
+
+/// What messages of a response are understood beyond the core ones.
+const EXTENSIONS: [&str; 4] = [
+    "http.response.trailers",
+    "http.response.early_hint",
+    "http.response.pathsend",
+    "http.response.zerocopysend",
+];
+
+/// Makes scopes.
+///
+/// A scope begins as a copy of a base dict that holds every key, which is far cheaper than setting
+/// them one by one.
+pub struct Scopes {
+    bases: Vec<Py<PyDict>>,
+    /// What lifespan left; `None` without lifespan.
+    state: Option<Py<PyDict>>,
+    headers: HeaderLists,
+    decoded: Vec<u8>,
+    root_path: Vec<u8>,
+}
+
+impl Scopes {
+    /// For requests that come in through `listeners`, in the worker's order.
+    pub fn new(
+        py: Python<'_>,
+        listeners: &[Listener],
+        root_path: &str,
+        state: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Scopes> {
+        let bases = listeners
+            .iter()
+            .map(|listener| Ok(base(py, listener, root_path)?.unbind()))
+            .collect::<PyResult<_>>()?;
+        Ok(Scopes {
+            bases,
+            state: state.map(|state| state.clone().unbind()),
+            headers: HeaderLists::default(),
+            decoded: Vec::new(),
+            root_path: root_path.as_bytes().to_vec(),
+        })
+    }
+
+    /// The scope of one request.
+    pub fn scope<'py>(
+        &mut self,
+        py: Python<'py>,
+        request: &Request<'_>,
+        client: &mut Client,
+    ) -> PyResult<Result<Bound<'py, PyDict>, Refused>> {
+        let Some(base) = self.bases.get(request.listener) else {
+            return Err(pyo3::exceptions::PySystemError::new_err("unknown listener"));
+        };
+        let Request { head, bytes, .. } = request;
+        let scope = base.bind(py).copy()?;
+        match head.method(bytes) {
+            // Base dicts have the most frequent values.
+            b"GET" => {}
+            method => scope.set_item(intern!(py, "method"), method_name(py, method))?,
+        }
+        if head.version != Version::HTTP_11 {
+            let text = head.version.as_bytes();
+            let version = String::from_utf8_lossy(text.get(5..).unwrap_or_default());
+            scope.set_item(intern!(py, "http_version"), version)?;
+        }
+        if head.scheme == Scheme::Https {
+            scope.set_item(intern!(py, "scheme"), intern!(py, "https"))?;
+        }
+        let query = head.query(bytes);
+        if !query.is_empty() {
+            scope.set_item(intern!(py, "query_string"), PyBytes::new(py, query))?;
+        }
+        let mut path = head.path(bytes);
+        if let Some(script_name) = head.script_name(bytes)
+            && !script_name.is_empty()
+        {
+            // ASGI's path has the root path in it; this only makes sure that it does.
+            if let Err(refused) = path_below(path, script_name) {
+                return Ok(Err(refused));
+            }
+            let root = String::from_utf8_lossy(script_name);
+            scope.set_item(intern!(py, "root_path"), root)?;
+        } else if self.root_path.is_empty() && path.is_empty() {
+            path = b"/";
+        }
+        scope.set_item(intern!(py, "raw_path"), PyBytes::new(py, path))?;
+        let decoded = decode_path(path, &mut self.decoded);
+        scope.set_item(intern!(py, "path"), text(py, decoded))?;
+        if let Some(address) = &client.address {
+            scope.set_item(intern!(py, "client"), address)?;
+        }
+        let state = match &self.state {
+            Some(state) => state.bind(py).copy()?,
+            None => PyDict::new(py),
+        };
+        scope.set_item(intern!(py, "state"), state)?;
+        scope.set_item(
+            intern!(py, "headers"),
+            self.headers.list(py, request, client)?,
+        )?;
+        Ok(Ok(scope))
+    }
+}
+
+/// UTF-8, with U+FFFD for what is not.
+fn text<'py>(py: Python<'py>, bytes: &[u8]) -> Bound<'py, PyString> {
+    PyString::new(py, &String::from_utf8_lossy(bytes))
+}
+
+fn method_name<'py>(py: Python<'py>, method: &[u8]) -> Bound<'py, PyString> {
+    match method {
+        b"POST" => intern!(py, "POST").clone(),
+        b"PUT" => intern!(py, "PUT").clone(),
+        b"HEAD" => intern!(py, "HEAD").clone(),
+        b"PATCH" => intern!(py, "PATCH").clone(),
+        b"DELETE" => intern!(py, "DELETE").clone(),
+        b"OPTIONS" => intern!(py, "OPTIONS").clone(),
+        method => text(py, method),
+    }
+}
+
+fn base<'py>(
+    py: Python<'py>,
+    listener: &Listener,
+    root_path: &str,
+) -> PyResult<Bound<'py, PyDict>> {
+    let versions = PyDict::new(py);
+    versions.set_item("version", "3.0")?;
+    versions.set_item("spec_version", SPEC_VERSION)?;
+    let extensions = PyDict::new(py);
+    for name in EXTENSIONS {
+        extensions.set_item(name, PyDict::new(py))?;
+    }
+    let dict = PyDict::new(py);
+    dict.set_item("type", PyString::intern(py, "http"))?;
+    dict.set_item("asgi", versions)?;
+    dict.set_item("http_version", PyString::intern(py, "1.1"))?;
+    match listener {
+        Listener::Ip { name, port } => dict.set_item("server", (name, port))?,
+        Listener::Unix { path } => dict.set_item("server", (text(py, path), py.None()))?,
+    }
+    dict.set_item("client", py.None())?;
+    dict.set_item("scheme", PyString::intern(py, "http"))?;
+    dict.set_item("method", PyString::intern(py, "GET"))?;
+    dict.set_item("root_path", root_path)?;
+    dict.set_item("path", "")?;
+    dict.set_item("raw_path", PyBytes::new(py, b""))?;
+    dict.set_item("query_string", PyBytes::new(py, b""))?;
+    dict.set_item("headers", py.None())?;
+    dict.set_item("state", py.None())?;
+    dict.set_item("extensions", extensions)?;
+    Ok(dict)
+}

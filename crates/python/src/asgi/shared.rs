@@ -1,0 +1,180 @@
+//! What the loop's callbacks, the requests and the engine's turns share. All of it belongs to the
+//! thread of the loop.
+//!
+//! The engine is in use while it takes a turn, and an application may run inside of that. What a
+//! request wants of the engine then waits for the end of the turn.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use oxicorn_worker::{Engine, Place};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use slab::Slab;
+
+use super::call::Asgi;
+use super::cycle::Cycle;
+use super::task::Ended;
+use crate::wsgi::Lines;
+
+/// The engine and what its turns need.
+pub struct Shared {
+    /// `None` when the worker has left.
+    pub engine: RefCell<Option<Work>>,
+    commands: RefCell<Vec<Command>>,
+    /// Requests whose task is not done. The loop itself keeps no task alive.
+    pub running: RefCell<Slab<Py<Cycle>>>,
+    /// Response fields that come again and again.
+    pub lines: RefCell<Lines>,
+    /// The worker is on its way out.
+    pub is_leaving: Cell<bool>,
+    /// Seconds that a request goes on after its client has gone.
+    pub grace: f64,
+    /// Of the loop.
+    pub calls: LoopCalls,
+    /// The driver's turn.
+    pub turn: RefCell<Option<Py<PyAny>>>,
+}
+
+/// What takes turns.
+pub struct Work {
+    pub engine: Engine<Asgi>,
+    pub asgi: Asgi,
+}
+
+/// Methods of the loop, and the context that its callbacks run in: no request's own.
+pub struct LoopCalls {
+    pub create_future: Py<PyAny>,
+    pub call_soon: Py<PyAny>,
+    pub call_later: Py<PyAny>,
+    pub context: Py<PyAny>,
+}
+
+/// What a request wants of the engine.
+pub enum Command {
+    /// The next piece of its body.
+    More(Place),
+    /// Word of room for what it sends.
+    Room(Place),
+    /// To give its connection back: its response is complete.
+    Done(Py<Cycle>),
+    /// The same, if that has not been; its task is done.
+    TaskDone(Py<Cycle>, Ended),
+}
+
+impl LoopCalls {
+    /// Of this loop.
+    pub fn of(event_loop: &Bound<'_, PyAny>) -> PyResult<LoopCalls> {
+        let method = |name: &str| event_loop.getattr(name).map(Bound::unbind);
+        let context = event_loop
+            .py()
+            .import("contextvars")?
+            .call_method0("copy_context")?;
+        Ok(LoopCalls {
+            create_future: method("create_future")?,
+            call_soon: method("call_soon")?,
+            call_later: method("call_later")?,
+            context: context.unbind(),
+        })
+    }
+
+    /// Calls `callback` after `seconds`.
+    pub fn later<'py>(
+        &self,
+        seconds: f64,
+        callback: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = callback.py();
+        let keywords = self.keywords(py)?;
+        self.call_later
+            .bind(py)
+            .call((seconds, callback), Some(&keywords))
+    }
+
+    /// Calls `callback` when what the loop has at hand is done.
+    pub fn soon(&self, callback: &Bound<'_, PyAny>) -> PyResult<()> {
+        let py = callback.py();
+        let keywords = self.keywords(py)?;
+        self.call_soon.bind(py).call((callback,), Some(&keywords))?;
+        Ok(())
+    }
+
+    fn keywords<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let keywords = PyDict::new(py);
+        keywords.set_item(intern!(py, "context"), &self.context)?;
+        Ok(keywords)
+    }
+}
+
+impl Shared {
+    /// Of a loop, without an engine yet.
+    pub fn new(event_loop: &Bound<'_, PyAny>, grace: f64) -> PyResult<Rc<Shared>> {
+        Ok(Rc::new(Shared {
+            engine: RefCell::new(None),
+            commands: RefCell::default(),
+            running: RefCell::default(),
+            lines: RefCell::default(),
+            is_leaving: Cell::new(false),
+            grace,
+            calls: LoopCalls::of(event_loop)?,
+            turn: RefCell::new(None),
+        }))
+    }
+
+    /// Does what a request wants, now or at the end of the turn that it is in.
+    pub fn command(&self, py: Python<'_>, command: Command) {
+        let Ok(mut work) = self.engine.try_borrow_mut() else {
+            self.commands.borrow_mut().push(command);
+            return;
+        };
+        let Some(work) = &mut *work else { return };
+        if work.perform(py, command) {
+            self.turn_soon(py);
+        }
+    }
+
+    /// Does what was wanted during a turn. True if another turn is due.
+    pub fn perform_commands(&self, py: Python<'_>, work: &mut Work) -> bool {
+        let mut is_due = false;
+        loop {
+            let commands = std::mem::take(&mut *self.commands.borrow_mut());
+            if commands.is_empty() {
+                return is_due;
+            }
+            for command in commands {
+                is_due |= work.perform(py, command);
+            }
+        }
+    }
+
+    /// Takes a turn when what the loop has at hand is done.
+    pub fn turn_soon(&self, py: Python<'_>) {
+        let turn = self.turn.borrow();
+        let Some(turn) = &*turn else { return };
+        if let Err(error) = self.calls.soon(turn.bind(py)) {
+            error.print(py);
+        }
+    }
+}
+
+impl Work {
+    /// True if a turn is due.
+    fn perform(&mut self, py: Python<'_>, command: Command) -> bool {
+        match command {
+            Command::More(place) => self.engine.want_more(place),
+            Command::Room(place) => self.engine.want_room(place),
+            Command::Done(cycle) => {
+                if let Some((place, exchange)) = self.asgi.answered_away(cycle.bind(py), None) {
+                    return self.engine.put_back(place, exchange, &mut self.asgi);
+                }
+            }
+            Command::TaskDone(cycle, ended) => {
+                if let Some((place, exchange)) = self.asgi.task_done(cycle.bind(py), ended) {
+                    return self.engine.put_back(place, exchange, &mut self.asgi);
+                }
+            }
+        }
+        false
+    }
+}

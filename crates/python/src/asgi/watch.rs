@@ -1,0 +1,99 @@
+//! Functions that the loop calls about a request: its task is done, its time is over.
+
+use std::ffi::CStr;
+
+use pyo3::intern;
+use pyo3::prelude::*;
+
+use super::cycle::Cycle;
+use super::shared::Command;
+use super::task::Ended;
+use crate::ffi::{Function, function};
+
+/// The task is done.
+pub struct TaskDone;
+
+impl function::Body for TaskDone {
+    const NAME: &'static CStr = c"task_done";
+    const DOC: &'static CStr = c"Settle the response of a request whose task is done.";
+    const KEYWORD: &'static str = "";
+
+    fn call<'py>(
+        bound: &Bound<'py, PyAny>,
+        arguments: &[Borrowed<'_, 'py, PyAny>],
+        _keyword: Option<Borrowed<'_, 'py, PyAny>>,
+    ) -> PyResult<Py<PyAny>> {
+        let py = bound.py();
+        if let Some(task) = arguments.first() {
+            let cycle = bound.cast::<Cycle>()?;
+            let ended = Ended::of(task)?;
+            let command = Command::TaskDone(cycle.clone().unbind(), ended);
+            cycle.borrow().shared.command(py, command);
+        }
+        Ok(py.None())
+    }
+}
+
+/// The client has gone some time ago, and the task goes on: it is cancelled.
+pub struct Cancel;
+
+impl function::Body for Cancel {
+    const NAME: &'static CStr = c"cancel";
+    const DOC: &'static CStr = c"Cancel the task of a request whose client has gone.";
+    const KEYWORD: &'static str = "";
+
+    fn call<'py>(
+        bound: &Bound<'py, PyAny>,
+        _arguments: &[Borrowed<'_, 'py, PyAny>],
+        _keyword: Option<Borrowed<'_, 'py, PyAny>>,
+    ) -> PyResult<Py<PyAny>> {
+        let py = bound.py();
+        let cycle = bound.cast::<Cycle>()?.borrow();
+        let mut state = cycle.state()?;
+        state.timer = None;
+        let is_answered = state.exchange.is_none();
+        let sent = state.body_sent();
+        let still_reads = !state.is_lost && sent > state.sent_at_end;
+        state.sent_at_end = sent;
+        let task = state.task.as_ref().map(|task| task.clone_ref(py));
+        drop(state);
+        let Some(task) = task.filter(|_| !is_answered) else {
+            return Ok(py.None());
+        };
+        if still_reads && !cycle.shared.is_leaving.get() {
+            // It has only ended its own side, and takes what is sent.
+            let cancel = Function::bind::<Cancel>(bound)?;
+            let timer = cycle.shared.calls.later(cycle.shared.grace, &cancel)?;
+            cycle.state()?.timer = Some(timer.unbind());
+        } else {
+            task.call_method0(py, intern!(py, "cancel"))?;
+        }
+        Ok(py.None())
+    }
+}
+
+/// The worker leaves: the request is told that its client is gone.
+pub struct Disconnect;
+
+impl function::Body for Disconnect {
+    const NAME: &'static CStr = c"disconnect";
+    const DOC: &'static CStr = c"End a stream because the worker leaves.";
+    const KEYWORD: &'static str = "";
+
+    fn call<'py>(
+        bound: &Bound<'py, PyAny>,
+        _arguments: &[Borrowed<'_, 'py, PyAny>],
+        _keyword: Option<Borrowed<'_, 'py, PyAny>>,
+    ) -> PyResult<Py<PyAny>> {
+        let py = bound.py();
+        let cycle = bound.cast::<Cycle>()?.borrow();
+        if cycle.state()?.exchange.is_none() {
+            return Ok(py.None());
+        }
+        cycle.disconnect(py);
+        let cancel = Function::bind::<Cancel>(bound)?;
+        let timer = cycle.shared.calls.later(cycle.shared.grace, &cancel)?;
+        cycle.state()?.timer = Some(timer.unbind());
+        Ok(py.None())
+    }
+}

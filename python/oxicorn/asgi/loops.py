@@ -1,0 +1,29 @@
+"""The event loop of an ASGI worker."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+from typing import Any
+
+from oxicorn.errors import ConfigError
+
+
+def new_event_loop(name: str) -> asyncio.AbstractEventLoop:
+    """Make the loop that the setting ``asgi_loop`` names; ``auto`` is uvloop where it is installed."""
+    if name == "asyncio":
+        return asyncio.new_event_loop()
+    if name == "auto":
+        try:
+            return made_by("uvloop")
+        except ImportError:
+            return asyncio.new_event_loop()
+    try:
+        return made_by(name)
+    except ImportError as error:
+        raise ConfigError(f"asgi_loop cannot be {name!r}: {error}") from error
+
+
+def made_by(package: str) -> Any:
+    """Make a loop of this package."""
+    return importlib.import_module(package).new_event_loop()

@@ -1,0 +1,104 @@
+"""The worker class of ASGI applications: the engine inside of an asyncio loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+import time
+from types import FrameType
+from typing import Any
+
+from oxicorn import _oxicorn
+from oxicorn.asgi.lifespan import Lifespan, StartupFailed
+from oxicorn.asgi.loops import new_event_loop
+from oxicorn.workers import base
+
+#: Exit status of a worker whose application did not start.
+BOOT_ERROR = 3
+
+#: How long cancelled requests may take to end, in seconds.
+CANCELLED = 1.0
+
+
+class ASGIWorker(base.Worker):
+    """Runs each request as a task of one event loop."""
+
+    INTERFACE = "asgi"
+
+    loop: asyncio.AbstractEventLoop
+    lifespan: Lifespan | None = None
+    driver: Any = None
+    leaves_until = 0.0
+
+    def start_application(self) -> None:
+        """Make the loop, and let the application start in it."""
+        if self.cfg.threads > 1:
+            self.log.warning("The asgi worker ignores threads: it runs requests as tasks.")
+        self.loop = new_event_loop(self.cfg.asgi_loop)
+        asyncio.set_event_loop(self.loop)
+        if self.cfg.asgi_lifespan == "off":
+            return
+        is_required = self.cfg.asgi_lifespan == "on"
+        try:
+            self.loop.run_until_complete(self.start_lifespan(is_required))
+        except StartupFailed as error:
+            self.log.error("ASGI lifespan startup failed: %s", error)
+            sys.exit(BOOT_ERROR)
+
+    async def start_lifespan(self, is_required: bool) -> None:
+        """Start the application."""
+        self.lifespan = Lifespan(self.wsgi, self.log, is_required=is_required)
+        await self.lifespan.startup()
+
+    def run(self) -> None:
+        """Serve until the worker is told to leave."""
+        state = self.lifespan.state if self.lifespan is not None else None
+        self.driver = _oxicorn.Driver(self, self.loop, state)
+        self.driver.start()
+        for one in self.sockets:
+            self.log.info("ASGI server listening on %s", one)
+        try:
+            self.run_loop()
+            self.leave()
+        finally:
+            self.driver.close()
+
+    def run_loop(self) -> None:
+        """Run the loop until the driver stops it.
+
+        ``SystemExit`` of an application stops it as well. That is a failed request, which its task
+        tells of, unless it came from a signal's handler.
+        """
+        while True:
+            try:
+                self.loop.run_forever()
+                return
+            except (SystemExit, KeyboardInterrupt):
+                if not self.alive:
+                    raise
+
+    def leave(self) -> None:
+        """End what still runs, and then the application."""
+        left = max(self.leaves_until - time.monotonic(), CANCELLED)
+        tasks = self.driver.tasks()
+        if tasks:
+            for task in tasks:
+                task.cancel()
+            waiting = asyncio.wait(tasks, timeout=min(left, CANCELLED))
+            self.loop.run_until_complete(waiting)
+        if self.lifespan is not None:
+            self.loop.run_until_complete(self.lifespan.shutdown(left))
+        self.loop.run_until_complete(self.loop.shutdown_asyncgens())
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """TERM: finish what there is, then leave."""
+        super().handle_exit(sig, frame)
+        self.leaves_until = time.monotonic() + self.cfg.graceful_timeout
+        self.wake()
+
+    def wake(self) -> None:
+        """Let the engine take a turn. Some loops take the wake-up descriptor of signals for themselves."""
+        with contextlib.suppress(BlockingIOError):
+            os.write(self.PIPE[1], b"\0")
