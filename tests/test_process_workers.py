@@ -206,11 +206,3 @@ def test_a_custom_worker_class(start, tmp_path):
     until(lambda: master.answers() == "custom", "an answer")
     master.send("TERM")
     assert master.exit_status() == 0
-
-
-@pytest.mark.beyond_gunicorn
-def test_a_worker_class_that_is_not_there_yet(start):
-    master = start("--worker-class", "asgi")
-    assert master.exit_status() == 1
-    assert master.log.startswith("Error: worker_class cannot be 'asgi'")
-    assert len(master.log.splitlines()) == 1
