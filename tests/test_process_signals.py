@@ -76,11 +76,17 @@ def test_a_killed_worker_tells_what_it_was_doing(start):
 
 
 def test_ttin_and_ttou_change_the_number(start):
-    config = "def nworkers_changed(server, new, old): print('changed', old, new, flush=True)\nworkers = 2\n"
+    config = (
+        "def nworkers_changed(server, new, old): print('changed', old, new, flush=True)\n"
+        "def post_worker_init(worker): print('loaded', flush=True)\n"
+        "workers = 2\n"
+    )
     master = start(config=config)
     first = master.up(2)
     master.send("TTIN")
     more = master.up(3)
+    # One that does not serve yet would be the first to leave.
+    master.wait_for_log("loaded", 3)
     assert first < more
     master.send("TTOU")
     less = master.up(2)

@@ -3,9 +3,11 @@
 use std::fmt;
 use std::time::Duration;
 
-use oxicorn_sys::scoreboard::{InFlight, Slot};
+use oxicorn_sys::scoreboard::{InFlight, Phase, Slot};
 use oxicorn_sys::signals::{self, Signal};
 use oxicorn_sys::wait::Death;
+
+use crate::notice::client;
 
 /// What the policy knows about an end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,7 +133,8 @@ impl DeathReport {
 
     /// There is something to say.
     pub fn is_due(&self) -> bool {
-        self.ended.unasked || !self.in_flight.is_empty()
+        let is_unanswered = |(request, _): &(InFlight, Duration)| request.phase != Phase::Answered;
+        self.ended.unasked || self.in_flight.iter().any(is_unanswered)
     }
 }
 
@@ -177,17 +180,17 @@ impl fmt::Display for DeathReport {
         f.write_str("; was serving ")?;
         for (index, (request, age)) in self.in_flight.iter().enumerate() {
             let before = if index > 0 { ", " } else { "" };
-            let client = match request.peer.as_slice() {
-                b"" => "a unix socket".into(),
-                peer => peer.escape_ascii().to_string(),
-            };
             write!(
                 f,
-                "{before}{} {} from {client} for {:.1} s",
+                "{before}{} {} from {} for {:.1} s",
                 request.method.escape_ascii(),
                 request.target.escape_ascii(),
+                client(request),
                 age.as_secs_f64()
             )?;
+            if request.phase != Phase::Called {
+                write!(f, " ({})", request.phase.word())?;
+            }
         }
         match self.unlisted {
             0 => f.write_str("."),

@@ -137,7 +137,7 @@ impl fmt::Display for Notice {
                 "Worker (pid:{pid}) was serving {} {} from {} for {:.1} s.",
                 request.method.escape_ascii(),
                 request.target.escape_ascii(),
-                request.peer.escape_ascii(),
+                client(request),
                 age.as_secs_f64()
             ),
             Notice::QuickShutdown => f.write_str("Quick shutdown requested"),
@@ -162,6 +162,14 @@ fn exited(f: &mut fmt::Formatter<'_>, pid: i32, death: Death) -> fmt::Result {
             f.write_str("! Perhaps out of memory?")
         }
         Death::Signal(_) => f.write_str("!"),
+    }
+}
+
+/// Who sent a request.
+pub(crate) fn client(request: &InFlight) -> String {
+    match request.peer.as_slice() {
+        b"" => "a unix socket".to_owned(),
+        peer => peer.escape_ascii().to_string(),
     }
 }
 

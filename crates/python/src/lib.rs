@@ -12,6 +12,7 @@ mod green;
 mod gthread;
 mod nested;
 mod options;
+mod overdue;
 mod process;
 mod watch;
 mod worker;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use oxicorn_config::Config;
 use oxicorn_worker::clock::Moment;
 use oxicorn_worker::helper::{Calls, Helper};
+use oxicorn_worker::watchdog::Watchdog;
 use oxicorn_worker::{Application, Engine, Limits};
 use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
@@ -16,7 +17,7 @@ use pyo3::types::PyTuple;
 
 use crate::ffi::with_descriptor;
 use crate::wsgi::{AccessLog, Common, Listener, Wsgi};
-use crate::{config, options, process};
+use crate::{config, options, overdue, process};
 
 /// How long the loop may go on without offering the interpreter to the application's other
 /// threads. An application that runs Python code offers it by itself; one that is all native
@@ -124,6 +125,7 @@ pub struct Loop<'py, A: Application> {
     engine: Engine<A>,
     wakeup: OwnedFd,
     parent: Parent,
+    watchdog: Option<Watchdog>,
 }
 
 impl<'py, A: Application> Loop<'py, A> {
@@ -142,6 +144,7 @@ impl<'py, A: Application> Loop<'py, A> {
             engine,
             wakeup,
             parent,
+            watchdog: overdue::watch(worker, !A::INLINE)?,
         })
     }
 
@@ -229,6 +232,7 @@ impl<'py, A: Application> Loop<'py, A> {
             engine: self.engine,
             wakeup: self.wakeup,
             parent: self.parent,
+            watchdog: self.watchdog,
         }
     }
 
@@ -248,6 +252,10 @@ impl<'py, A: Application> Loop<'py, A> {
         if self.engine.take_wakeup() {
             drain(&self.wakeup);
             self.py.check_signals()?;
+        }
+        if self.engine.take_overdue() {
+            let report = pyo3::intern!(self.py, "report_overdue");
+            self.worker.call_method1(report, (true,))?;
         }
         let leaves_at_once = after_turn(&mut self.engine, application)?;
         if !self
@@ -276,6 +284,7 @@ pub struct ParkedLoop<A: Application> {
     engine: Engine<A>,
     wakeup: OwnedFd,
     parent: Parent,
+    watchdog: Option<Watchdog>,
 }
 
 impl<A: Application> ParkedLoop<A> {
@@ -297,6 +306,7 @@ impl<A: Application> ParkedLoop<A> {
             engine: self.engine,
             wakeup: self.wakeup,
             parent: self.parent,
+            watchdog: self.watchdog,
         }
     }
 

@@ -18,12 +18,13 @@ mod memory;
 mod text;
 
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous};
 
 use self::in_flight::Requests;
-pub use self::in_flight::{InFlight, LISTED, TARGET_LIMIT, Ticket};
+pub use self::in_flight::{InFlight, LISTED, Overdue, Phase, TARGET_LIMIT, Ticket};
 use self::memory::Memory;
 
 /// Requests are counted by the power of two above their duration in microseconds; the last bucket
@@ -220,6 +221,47 @@ impl Slot {
     /// A request was dropped because its client had left while it waited.
     pub fn count_abandoned(&self) {
         bump(&self.record.abandoned, 1);
+    }
+
+    /// Where the answer to a request goes: the watchdog may give it until somebody else has claimed it.
+    #[inline]
+    pub fn attach(&self, ticket: Ticket, socket: BorrowedFd<'_>) {
+        self.record.in_flight.attach(ticket, socket);
+    }
+
+    /// Which thread runs a request, as `pthread_self` names it.
+    #[inline]
+    pub fn note_thread(&self, ticket: Ticket, thread: u64) {
+        self.record.in_flight.note_thread(ticket, thread);
+    }
+
+    /// The response begins; false if the watchdog has answered in its place. To be called before
+    /// anything is sent and before the socket is closed.
+    #[inline]
+    pub fn claim(&self, ticket: Ticket) -> bool {
+        self.record.in_flight.claim(ticket)
+    }
+
+    /// The watchdog answers with `page` in place of who handles the request, if the response has not
+    /// begun; says whether it did.
+    pub fn answer(&self, overdue: Overdue, page: &[u8]) -> bool {
+        self.record.in_flight.answer(overdue, page)
+    }
+
+    /// The watchdog has answered a request that is still in flight.
+    pub fn has_answered(&self) -> bool {
+        self.record.in_flight.has_answered()
+    }
+
+    /// How far the answer to a request in flight is.
+    pub fn phase(&self, ticket: Ticket) -> Phase {
+        self.record.in_flight.phase(ticket)
+    }
+
+    /// Requests that began at `limit_ms` or before and whose response has not; and when the oldest of the
+    /// others began.
+    pub fn overdue(&self, limit_ms: u64) -> (Option<u64>, Vec<Overdue>) {
+        self.record.in_flight.overdue(limit_ms)
     }
 
     /// Resident memory of the worker, in KiB, as it measured it itself.

@@ -59,6 +59,12 @@ pub trait Application {
     /// A message did not come to its end in time, and its connection is closed.
     fn timed_out(&mut self, _peer: &Peer, _received: &[u8]) {}
 
+    /// The watchdog has answered the request of this seat, which runs elsewhere, with 504. Says whether its
+    /// work could be ended; if not, the worker asks for a replacement.
+    fn overdue(&mut self, _place: Place) -> bool {
+        false
+    }
+
     /// The loop has done everything that was ready. Says when it wants to be asked again at the
     /// latest, if it does.
     fn turned(&mut self, _now: Moment) -> Option<Moment> {

@@ -6,13 +6,14 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use oxicorn_sys::epoll::Interest;
-use oxicorn_sys::scoreboard::Ticket;
+use oxicorn_sys::scoreboard::{Phase, Ticket};
 
 use crate::application::Application;
 use crate::clock::Moment;
 use crate::connection::Place;
 use crate::engine::{Engine, pack};
 use crate::exchange::Exchange;
+use crate::retire::Reason as Retirement;
 
 /// Output buffers that are kept for the next requests.
 const SPARE_BUFFERS: usize = 64;
@@ -28,6 +29,8 @@ pub(crate) struct Away {
     pub ticket: Ticket,
     /// Size of the request.
     pub bytes_in: u64,
+    /// The watchdog has answered in its place, and the application knows.
+    pub is_overdue: bool,
     /// What the client sent behind the request.
     pub behind: Vec<u8>,
     /// What the poller still watches; `None` for nothing at all.
@@ -110,11 +113,43 @@ impl<A: Application> Engine<A> {
         };
     }
 
-    /// Requests that run elsewhere now.
+    /// Tells the application of requests that the watchdog has answered. One that it cannot end leaves the
+    /// worker with less than it had, so that it needs a replacement.
+    pub fn note_overdue(&mut self, application: &mut A) {
+        let slot = self.slot;
+        let mut overdue = Vec::new();
+        for (key, seat) in &mut self.seats {
+            let generation = seat.generation;
+            if let Some(away) = &mut seat.away
+                && !away.is_overdue
+                && slot.phase(away.ticket) == Phase::Answered
+            {
+                away.is_overdue = true;
+                overdue.push(Place { key, generation });
+            }
+        }
+        self.has_overdue |= !overdue.is_empty();
+        let mut is_stuck = false;
+        for place in overdue {
+            is_stuck |= !application.overdue(place);
+        }
+        if is_stuck {
+            self.retire(Retirement::Overdue, application);
+        }
+    }
+
+    /// Nobody waits for any of the requests that are left.
+    pub(crate) fn has_only_overdue(&self) -> bool {
+        self.seats
+            .iter()
+            .all(|(_, seat)| seat.away.as_ref().is_some_and(|away| away.is_overdue))
+    }
+
+    /// Requests that run elsewhere now, and that somebody waits for.
     pub fn requests_away(&self) -> usize {
         self.seats
             .iter()
-            .filter(|(_, seat)| seat.away.is_some())
+            .filter(|(_, seat)| seat.away.as_ref().is_some_and(|away| !away.is_overdue))
             .count()
     }
 }

@@ -11,6 +11,7 @@ use oxicorn_sys::stream::Progress;
 
 use crate::application::{Application, Body, Called, Request};
 use crate::away::Away;
+use crate::claim::Claim;
 use crate::connection::{Connection, Incoming, Phase, Place, Then};
 use crate::deadlines;
 use crate::engine::{Engine, Next};
@@ -406,6 +407,7 @@ impl<A: Application> Engine<A> {
             began,
             ticket,
             bytes_in,
+            is_overdue: false,
             behind: Vec::new(),
             interest: connection.interest,
         });
@@ -421,7 +423,9 @@ impl<A: Application> Engine<A> {
             Push::unhurried()
         };
         let may_wait = may_wait && (A::INLINE || A::GATHERS);
-        let mut exchange = Exchange::new(connection, buffer, self.date, facts, may_wait, push);
+        let claim = Claim::new(self.slot, ticket, &connection.socket);
+        let mut exchange =
+            Exchange::new(connection, buffer, self.date, facts, may_wait, push, claim);
         if coming.is_some() {
             exchange.expect(ComingBody {
                 is_coming: true,
@@ -455,6 +459,7 @@ impl<A: Application> Engine<A> {
                     began,
                     ticket,
                     bytes_in,
+                    is_overdue: false,
                     behind: Vec::new(),
                     interest: departure.interest,
                 };

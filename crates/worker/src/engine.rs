@@ -89,6 +89,8 @@ pub struct Engine<A: Application> {
     pub(crate) calls: Option<Arc<Calls>>,
     pub(crate) dispatch: Option<Dispatch>,
     woken: bool,
+    /// The watchdog has answered requests that run elsewhere.
+    pub(crate) has_overdue: bool,
 }
 
 /// A wait for readiness that does not need the engine.
@@ -206,6 +208,7 @@ impl<A: Application> Engine<A> {
             calls: None,
             dispatch: None,
             woken: false,
+            has_overdue: false,
             options,
         };
         engine.poller.add(wakeup, WAKEUP, Interest::Readable)?;
@@ -284,6 +287,10 @@ impl<A: Application> Engine<A> {
         }
         if self.is_draining() {
             self.pass_on(application);
+        }
+        // The watchdog wakes the loop.
+        if self.woken && !A::INLINE {
+            self.note_overdue(application);
         }
         if self.now >= self.next_tick {
             self.tick(application);
@@ -460,6 +467,11 @@ impl<A: Application> Engine<A> {
         std::mem::take(&mut self.woken)
     }
 
+    /// Whether the watchdog has answered requests that run elsewhere, since the last question.
+    pub fn take_overdue(&mut self) -> bool {
+        std::mem::take(&mut self.has_overdue)
+    }
+
     /// The present, as of the last turn or request.
     pub fn now(&self) -> Moment {
         self.now
@@ -474,7 +486,7 @@ impl<A: Application> Engine<A> {
     pub fn is_finished(&self) -> bool {
         match self.stage {
             Stage::Serving | Stage::Retiring => false,
-            Stage::Draining { until, .. } => self.seats.is_empty() || self.now >= until,
+            Stage::Draining { until, .. } => self.has_only_overdue() || self.now >= until,
         }
     }
 

@@ -13,6 +13,7 @@ use oxicorn_http::response::{self, BodyEncoder, Facts, Fields, Finish};
 use oxicorn_sys::epoll::Interest;
 use oxicorn_sys::stream::{self, Progress};
 
+use crate::claim::Claim;
 use crate::clock::{DateLine, Moment};
 use crate::connection::{Connection, Peer, Place};
 use crate::output::SharedBytes;
@@ -38,6 +39,9 @@ const SPOOL_LIMIT: u64 = 1024 * 1024 * 1024;
 /// How long an application that ran too far ahead waits for its client to read anything.
 const CLIENT_PATIENCE: Duration = Duration::from_secs(60);
 
+/// Status of a request that the watchdog answered.
+const TIMED_OUT: u16 = 504;
+
 /// The client is gone, or its connection is not worth anything any more: there is nobody to
 /// answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +49,8 @@ pub struct Gone;
 
 /// A response in the making. `C` is what the application keeps with the connection.
 pub struct Exchange<C> {
+    /// Before the connection, which must not be closed under the watchdog.
+    claim: Claim,
     connection: Box<Connection<C>>,
     /// Serialised and not yet offered to the socket; what is before `from` belongs to others.
     buffer: Vec<u8>,
@@ -122,8 +128,10 @@ impl<C> Exchange<C> {
         facts: Facts,
         may_wait: bool,
         push: Push,
+        claim: Claim,
     ) -> Exchange<C> {
         Exchange {
+            claim,
             connection,
             from: buffer.len(),
             buffer,
@@ -204,6 +212,9 @@ impl<C> Exchange<C> {
     /// The connection itself, after a response that changes the protocol. What is received goes to
     /// the application layer once [`Engine::hand_over`](crate::Engine::hand_over) was asked.
     pub fn into_raw(mut self) -> Result<Raw<C>, Gone> {
+        if !self.claim.take() {
+            return self.too_late();
+        }
         self.flush()?;
         Ok(Raw::new(self.connection, self.bytes_sent))
     }
@@ -261,6 +272,10 @@ impl<C> Exchange<C> {
     #[inline]
     pub fn start(&mut self, status: &[u8], code: u16, fields: &Fields) {
         if self.is_started() {
+            return;
+        }
+        if !self.claim.take() {
+            let _: Result<(), Gone> = self.too_late();
             return;
         }
         if self.body.waits_for_continue {
@@ -518,6 +533,10 @@ impl<C> Exchange<C> {
             self.cut();
             return;
         }
+        if !self.claim.take() {
+            let _: Result<(), Gone> = self.too_late();
+            return;
+        }
         self.status = status;
         self.buffer.extend_from_slice(message);
         if self.flush().is_ok() {
@@ -530,8 +549,24 @@ impl<C> Exchange<C> {
         if self.is_started() {
             return Ok(());
         }
+        if self.claim.is_lost() {
+            return self.too_late();
+        }
         self.buffer.extend_from_slice(message);
         self.flush()
+    }
+
+    /// Tells the watchdog which thread runs the request, as `pthread_self` names it.
+    #[inline]
+    pub fn runs_in(&self, thread: u64) {
+        self.claim.note_thread(thread);
+    }
+
+    /// The watchdog has answered: nothing of the application's is sent.
+    #[cold]
+    fn too_late<T>(&mut self) -> Result<T, Gone> {
+        self.status = TIMED_OUT;
+        self.gone()
     }
 
     /// The application ran so far ahead of its client that it has to [`Exchange::wait`].
@@ -571,6 +606,9 @@ impl<C> Exchange<C> {
     }
 
     pub(crate) fn into_ended(mut self) -> Ended<C> {
+        if !self.claim.take() {
+            let _: Result<(), Gone> = self.too_late();
+        }
         if let Stage::Started { .. } | Stage::Open = self.stage {
             // The application layer always finishes, answers or cuts; if it did not, the
             // client must not take what it got for whole.

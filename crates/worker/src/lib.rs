@@ -14,6 +14,7 @@ mod answer;
 mod application;
 mod away;
 mod batch;
+mod claim;
 pub mod clock;
 mod connection;
 mod cycle;
@@ -36,6 +37,7 @@ mod relief;
 mod retire;
 mod schedule;
 mod upload;
+pub mod watchdog;
 
 pub use application::{Application, Body, Called, Request};
 pub use connection::{Peer, Place};

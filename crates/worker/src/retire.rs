@@ -37,6 +37,8 @@ pub enum Reason {
     },
     /// It is that old.
     Lifetime(Duration),
+    /// A request has exceeded its time and goes on.
+    Overdue,
 }
 
 impl fmt::Display for Reason {
@@ -50,6 +52,9 @@ impl fmt::Display for Reason {
                 kib / 1024,
                 limit / 1024
             ),
+            Reason::Overdue => {
+                f.write_str("Autorestarting worker: a request does not end (timeout).")
+            }
             Reason::Lifetime(age) => write!(
                 f,
                 "Autorestarting worker: it is {} s old (max_worker_lifetime).",

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, ClassVar
 
-from oxicorn import _oxicorn
+from oxicorn import _oxicorn, overdue
 from oxicorn.http.errors import ParseException
 
 #: Seconds after which a worker is taken to serve that tells nothing, if there is no limit on that.
@@ -175,8 +175,19 @@ class Worker:
         """ABRT: the arbiter has not heard of this worker for too long."""
         self.alive = False
         self.aborted = True
+        overdue.report(self, frame)
         self.cfg.worker_abort(self)
         sys.exit(1)
+
+    def report_overdue(self, abort: bool) -> None:
+        """Log requests that the watchdog has answered."""
+        overdue.report(self)
+        # Where the request runs in the main thread, the arbiter sends SIGABRT, which comes to the same.
+        if abort:
+            try:
+                self.cfg.worker_abort(self)
+            except (Exception, SystemExit):
+                self.log.exception("Exception in worker_abort hook")
 
     def handle_usr1(self, sig: int, frame: FrameType | None) -> None:
         """USR1: the log files were moved away."""

@@ -78,7 +78,10 @@ pub const SETTINGS: &[Setting] = &[
         name: "timeout",
         flags: &["-t", "--timeout"],
         default: Fallback::Value(Const::Int(30)),
-        help: "How long a worker may be silent before it is replaced; 0: forever.",
+        help: "How long a request may take, and a worker be silent; 0: forever.",
+        details: "A request whose response has not begun by then is answered with 504, the log gets the \
+            Python stack of its thread, and its worker is replaced. Other requests of a gthread worker \
+            are finished. Third-party worker classes are aborted when they are silent for so long.",
         ..SECONDS
     },
     Setting {

@@ -16,9 +16,9 @@ use pyo3::prelude::*;
 use super::lobby::{Front, Lobby};
 use super::pool::{Deposer, Ground, Pool};
 use super::thread;
-use crate::process;
 use crate::worker::{Parent, Parts, drain};
 use crate::wsgi::{Access, Journal};
+use crate::{overdue, process};
 
 /// How often the worker looks whether everything is in order.
 const LOOK: Duration = Duration::from_secs(1);
@@ -63,6 +63,7 @@ pub fn run_gthread(worker: &Bound<'_, PyAny>) -> PyResult<()> {
         pool: Arc::clone(&pool),
     };
     let helper = Helper::start(&pool.calls, vec![Box::new(deposer)])?;
+    let watchdog = overdue::watch(worker, true)?;
     let mut main = MainThread {
         worker,
         pool: &pool,
@@ -76,6 +77,7 @@ pub fn run_gthread(worker: &Bound<'_, PyAny>) -> PyResult<()> {
     pool.close();
     py.detach(|| {
         drop(helper);
+        drop(watchdog);
         pool.see_off();
     });
     worker.setattr("busy_threads", pool.calls.count())?;
@@ -124,6 +126,9 @@ impl<'p> MainThread<'p, '_> {
             let now = Moment::now();
             // Only now, with the interpreter: a worker where nobody gets it any more is not alive.
             self.slot.beat(now.millis());
+            if self.slot.has_answered() {
+                self.report_overdue()?;
+            }
             if self.pool.lead.is_vacant() {
                 self.attend(now);
             }
@@ -154,6 +159,22 @@ impl<'p> MainThread<'p, '_> {
     fn is_wanted(&self) -> PyResult<bool> {
         let alive = self.worker.getattr(intern!(self.worker.py(), "alive"))?;
         alive.is_truthy()
+    }
+
+    /// The watchdog has answered requests whose threads are stuck.
+    fn report_overdue(&mut self) -> PyResult<()> {
+        let mut lobby = self.enter();
+        let Lobby { engine, front } = &mut *lobby;
+        engine.note_overdue(front);
+        let is_news = engine.take_overdue();
+        drop(lobby);
+        if is_news {
+            let report = intern!(self.worker.py(), "report_overdue");
+            self.worker.call_method1(report, (true,))?;
+            // A leaving worker waits for nobody else, perhaps.
+            self.pool.ring();
+        }
+        Ok(())
     }
 
     /// No more connections; what there is comes to its end.

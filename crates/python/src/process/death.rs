@@ -1,6 +1,9 @@
 //! A worker's death as Python logs it: a line for people, fields for programs.
 
+use std::time::Duration;
+
 use oxicorn_arbiter::DeathReport;
+use oxicorn_sys::scoreboard::InFlight;
 use oxicorn_sys::signals;
 use oxicorn_sys::wait::Death;
 use pyo3::intern;
@@ -35,12 +38,7 @@ fn fields<'py>(py: Python<'py>, report: &DeathReport) -> PyResult<Bound<'py, PyD
     worker.set_item("rss_hour_ago_bytes", report.rss_hour_ago_kib.map(bytes))?;
     let requests = PyList::empty(py);
     for (request, age) in &report.in_flight {
-        let entry = PyDict::new(py);
-        entry.set_item("method", request.method.escape_ascii().to_string())?;
-        entry.set_item("target", request.target.escape_ascii().to_string())?;
-        entry.set_item("client", request.peer.escape_ascii().to_string())?;
-        entry.set_item("age_s", rounded(*age))?;
-        requests.append(entry)?;
+        requests.append(self::request(py, request, *age)?)?;
     }
     worker.set_item("in_flight", requests)?;
     worker.set_item("in_flight_unlisted", report.unlisted)?;
@@ -50,10 +48,25 @@ fn fields<'py>(py: Python<'py>, report: &DeathReport) -> PyResult<Bound<'py, PyD
     Ok(fields)
 }
 
+/// A request in flight, as logs show it.
+pub fn request<'py>(
+    py: Python<'py>,
+    request: &InFlight,
+    age: Duration,
+) -> PyResult<Bound<'py, PyDict>> {
+    let entry = PyDict::new(py);
+    entry.set_item("method", request.method.escape_ascii().to_string())?;
+    entry.set_item("target", request.target.escape_ascii().to_string())?;
+    entry.set_item("client", request.peer.escape_ascii().to_string())?;
+    entry.set_item("age_s", rounded(age))?;
+    entry.set_item("phase", request.phase.word())?;
+    Ok(entry)
+}
+
 fn bytes(kib: u64) -> u64 {
     kib.saturating_mul(1024)
 }
 
-fn rounded(time: std::time::Duration) -> f64 {
+fn rounded(time: Duration) -> f64 {
     (time.as_secs_f64() * 1000.0).round() / 1000.0
 }

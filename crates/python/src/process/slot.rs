@@ -1,13 +1,18 @@
 //! A worker's record on the scoreboard, as Python sees it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use oxicorn_sys::channel::Channel;
 use oxicorn_sys::clock::monotonic_ms;
 use oxicorn_sys::resources;
 use oxicorn_sys::scoreboard::{self, State};
 use oxicorn_sys::wait::WakeUp;
+use oxicorn_worker::watchdog;
 use pyo3::prelude::*;
+use pyo3::types::PyList;
+
+use super::death;
 
 /// How often a worker's memory is measured.
 const MEASURE_MS: u64 = 1000;
@@ -67,6 +72,28 @@ impl Slot {
     fn ready(&self) {
         self.record.set_state(State::Ready);
         self.wakeup.wake();
+    }
+
+    /// Does the watchdog's work for requests that are older than `timeout` seconds.
+    fn answer_overdue(&self, timeout: f64) {
+        let timeout = Duration::try_from_secs_f64(timeout).unwrap_or_default();
+        let limit = Duration::from_millis(monotonic_ms()).saturating_sub(timeout);
+        let limit = u64::try_from(limit.as_millis()).unwrap_or(0);
+        let _ = watchdog::answer_overdue(self.record, limit);
+    }
+
+    /// What the worker is at, oldest first.
+    fn in_flight<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let requests = PyList::empty(py);
+        for request in self.record.in_flight() {
+            let age = Duration::from_millis(monotonic_ms().saturating_sub(request.started_ms));
+            let entry = death::request(py, &request, age)?;
+            entry.set_item("started_ms", request.started_ms)?;
+            entry.set_item("entry", request.ticket.number())?;
+            entry.set_item("thread", request.thread)?;
+            requests.append(entry)?;
+        }
+        Ok(requests)
     }
 
     /// Time of the last heartbeat in seconds of the monotonic clock; None before the first.

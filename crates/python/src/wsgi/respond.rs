@@ -38,6 +38,8 @@ pub struct Wsgi<'py> {
     /// Waits for clients in the way of the application's coroutines: `(descriptor, seconds)`, true when the
     /// client reads. Without it the thread waits.
     patience: Option<Bound<'py, PyAny>>,
+    /// The thread that this runs in, as `threading.get_ident` names it.
+    thread: u64,
     exit_raised: bool,
 }
 
@@ -68,6 +70,8 @@ impl ParkedWsgi {
             hooks: self.hooks.map(|hooks| hooks.resume(py)),
             sendfile: self.sendfile,
             patience: self.patience.map(|patience| patience.into_bound(py)),
+            // A coroutine; the thread's stack is not its own.
+            thread: 0,
             exit_raised: false,
         })
     }
@@ -152,6 +156,10 @@ impl<'py> Wsgi<'py> {
             hooks,
             sendfile,
             patience: None,
+            thread: py
+                .import("threading")?
+                .call_method0("get_ident")?
+                .extract()?,
             exit_raised: false,
         })
     }
@@ -200,6 +208,7 @@ impl<'py> Wsgi<'py> {
     ) -> PyResult<Exchange<Client>> {
         let mut environ = None;
         let began = self.access.begin();
+        exchange.runs_in(self.thread);
         let result = match self.prepare(&mut request, &mut exchange) {
             Ok(prepared) => {
                 let environ = environ.insert(prepared);

@@ -1,0 +1,53 @@
+//! Requests that take too long: the watchdog answers, Python logs where they are stuck.
+
+use std::sync::Arc;
+use std::time::Duration;
+use std::{io, thread};
+
+use oxicorn_sys::signals::Mask;
+use oxicorn_worker::watchdog::Watchdog;
+use pyo3::intern;
+use pyo3::prelude::*;
+
+use crate::process;
+use crate::worker::duplicate;
+
+/// Watches the requests of `worker`, if it has a `timeout`. `elsewhere`: they run outside of the thread of the
+/// loop, which reports them.
+pub fn watch(worker: &Bound<'_, PyAny>, elsewhere: bool) -> PyResult<Option<Watchdog>> {
+    let timeout: u64 = worker.getattr("cfg")?.getattr("timeout")?.extract()?;
+    if timeout == 0 {
+        return Ok(None);
+    }
+    let slot = process::slot_of(worker)?;
+    let wakeup = duplicate(&worker.getattr("PIPE")?.get_item(1)?)?;
+    let worker = Arc::new(worker.clone().unbind());
+    let watchdog = Watchdog::start(slot, Duration::from_secs(timeout), move || {
+        if elsewhere {
+            // The loop does the rest. A full pipe wakes as well.
+            let _ = rustix::io::write(&wakeup, b"\0");
+        } else {
+            // The loop is stuck itself. Another thread, because the interpreter may be so too, and the
+            // watchdog has others to answer; one that cannot be had costs a log record.
+            let _ = report(Arc::clone(&worker));
+        }
+    })?;
+    Ok(Some(watchdog))
+}
+
+/// Has the worker log what is overdue, as soon as the interpreter can be had.
+fn report(worker: Arc<Py<PyAny>>) -> io::Result<()> {
+    let mask = Mask::block_all()?;
+    let spawned = thread::Builder::new()
+        .name("oxicorn-report".to_owned())
+        .spawn(move || {
+            Python::attach(|py| {
+                let method = intern!(py, "report_overdue");
+                if let Err(error) = worker.call_method1(py, method, (false,)) {
+                    error.print(py);
+                }
+            });
+        });
+    mask.restore();
+    spawned.map(drop)
+}

@@ -1,0 +1,120 @@
+"""``timeout`` bounds each request: 504 for the client, a record for the operator, a new worker."""
+
+import contextlib
+import json
+import time
+
+import pytest
+
+from support.client import message
+from support.load import Load
+from support.wait import until
+
+pytestmark = pytest.mark.beyond_gunicorn
+
+APP = "hanging:application"
+CLASSES = pytest.mark.parametrize("threads", [1, 4], ids=["sync", "gthread"])
+
+
+def ask(master, target, headers=()):
+    """A connection that has sent a request."""
+    connection = master.connect()
+    connection.send(message("GET", target, headers))
+    return connection
+
+
+@CLASSES
+@pytest.mark.parametrize("target", ["/hang", "/swallow"])
+def test_a_hung_request_is_answered_reported_and_its_worker_replaced(start, threads, target):
+    config = "def worker_abort(worker): print('worker_abort', flush=True)\n"
+    master = start("--timeout", "1", "--threads", threads, app=APP, config=config)
+    before = master.up(1)
+    (worker,) = before
+    began = time.monotonic()
+    with ask(master, target, [("X-Request-ID", "r-4711")]) as connection:
+        response = connection.receive()
+        took = time.monotonic() - began
+        assert connection.is_closed()
+    assert response.status == 504
+    assert response.header("Connection") == "close"
+    assert took >= 0.95
+    master.replaced(before, 1)
+    until(master.answers, "an answer")
+    log = master.wait_for_log("Request timed out after 1.")
+    assert log.count("Request timed out after") == 1
+    line = next(line for line in log.splitlines() if "Request timed out" in line)
+    assert f"GET {target} from a unix socket, request id r-4711, in worker (pid:{worker});" in line
+    where = "in hang_here" if target == "/hang" else "in swallow"
+    assert where in log.partition("Request timed out")[2]
+    assert log.count("worker_abort") == 1
+
+
+def test_a_hung_greenlet_is_answered_and_found(start):
+    pytest.importorskip("gevent")
+    master = start("--timeout", "1", "--worker-class", "gevent", app=APP)
+    before = master.up(1)
+    with ask(master, "/stream/3") as neighbour, ask(master, "/hang") as hung:
+        assert hung.receive().status == 504
+        assert "in hang_here" in master.wait_for_log("Its thread is at").partition("timed out")[2]
+        master.replaced(before, 1)
+        assert neighbour.receive().text == "begun ended"
+    assert master.answers()
+
+
+@CLASSES
+def test_everybody_is_answered_when_all_capacity_hangs(start, threads):
+    arguments = ("--timeout", "1", "--threads", threads, "--workers", "2")
+    master = start(*arguments, app=APP)
+    before = master.up(2)
+    with contextlib.ExitStack() as clients:
+        hung = [clients.enter_context(ask(master, "/hang")) for _ in range(2 * threads)]
+        assert {connection.receive().status for connection in hung} == {504}
+    master.replaced(before, 2)
+    assert master.answers()
+
+
+def test_neighbours_of_a_hung_request_are_served(start):
+    master = start("--timeout", "1", "--threads", "4", app=APP)
+    before = master.up(1)
+    with Load(str(master.folder / "s"), clients=2, pause=0.002) as load:
+        with ask(master, "/stream/3") as neighbour, ask(master, "/hang") as hung:
+            assert hung.receive().status == 504
+            master.replaced(before, 1)
+            # A response that has begun is not bound by timeout; its worker waited for it.
+            assert neighbour.receive().text == "begun ended"
+        load.more()
+    assert not load.failures
+    assert set(load.statuses) == {200}
+    assert "Death of" not in master.log
+
+
+def test_the_record_as_json(start):
+    master = start("--timeout", "1", "--log-format", "json", app=APP)
+    (worker,) = master.up(1)
+    with ask(master, "/hang", [("X-Request-ID", "r\xe91")]) as connection:
+        assert connection.receive().status == 504
+    log = master.wait_for_log("request.timeout")
+    entry = next(json.loads(line) for line in log.splitlines() if "request.timeout" in line)
+    request = entry["request"]
+    assert (request["method"], request["target"], request["worker"]) == ("GET", "/hang", worker)
+    assert request["request_id"] == "r\\xe91"
+    assert request["age_s"] >= 1
+    assert "in hang_here" in entry["code.stacktrace"]
+
+
+def test_head_gets_the_head_of_the_answer(start):
+    master = start("--timeout", "1", app=APP)
+    master.up(1)
+    with master.connect() as connection:
+        connection.send(message("HEAD", "/hang"))
+        response = connection.receive(head=True)
+        assert response.status == 504
+        assert connection.is_closed()
+
+
+def test_no_timeout_no_watchdog(start):
+    master = start("--timeout", "0", app=APP)
+    master.up(1)
+    with ask(master, "/stream/2") as connection:
+        assert connection.receive().text == "begun ended"
+    assert "timed out" not in master.log
