@@ -2,13 +2,19 @@
 
 import os
 import time
+from pathlib import Path
 
 
 def application(environ, start_response):
-    """``/sleep/MILLISECONDS`` sleeps; every answer has the worker's pid."""
+    """``/sleep/MILLISECONDS`` sleeps, ``/touch/PATH`` makes a file; every answer has the worker's pid."""
     path = environ["PATH_INFO"]
     if path.startswith("/sleep/"):
         time.sleep(int(path.removeprefix("/sleep/")) / 1000)
+    elif path.startswith("/touch-and-sleep/"):
+        Path(path.removeprefix("/touch-and-sleep")).touch()
+        time.sleep(1.5)
+    elif path.startswith("/touch/"):
+        Path(path.removeprefix("/touch")).touch()
     body = b"%d" % os.getpid()
     headers = [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))]
     start_response("200 OK", headers)

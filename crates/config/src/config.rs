@@ -30,6 +30,10 @@ pub struct Config {
     pub graceful_timeout: u64,
     /// Seconds; 0 turns persistent connections off.
     pub keepalive: u64,
+    /// Requests; 0 means no limit.
+    pub max_queue: usize,
+    /// Milliseconds; 0 means no limit.
+    pub max_queue_time: u64,
     pub handoff: bool,
     pub limit_request_line: usize,
     pub limit_request_fields: usize,
@@ -118,6 +122,8 @@ impl Config {
             timeout: read.number("timeout")?,
             graceful_timeout: read.number("graceful_timeout")?,
             keepalive: read.number("keepalive")?,
+            max_queue: read.limit_of_sync("max_queue")?,
+            max_queue_time: read.limit_of_sync("max_queue_time")?,
             handoff: read.flag("handoff"),
             limit_request_line: read.number("limit_request_line")?,
             limit_request_fields: read.number("limit_request_fields")?,
@@ -206,6 +212,22 @@ impl Reader<'_> {
             _ => None,
         };
         number.ok_or_else(|| self.error(name, "a smaller whole number"))
+    }
+
+    /// A number that only sync workers act on; 0 where there is none.
+    fn limit_of_sync<T: TryFrom<i64>>(&self, name: &'static str) -> Result<T, ConfigError> {
+        let class = self.text("worker_class").unwrap_or_default();
+        let is_sync = class == "sync" && *self.0.get("threads") == Value::Int(1);
+        // Of a class that is not a name only the name of its base would tell.
+        let is_unknown = class.is_empty() || class.contains('.');
+        match self.0.get(name) {
+            Value::Int(0) => self.number(name),
+            _ if is_sync || is_unknown => self.number(name),
+            _ => Err(self.error(
+                name,
+                "0 where the worker class is not sync: others have no such limit yet",
+            )),
+        }
     }
 
     fn assignments(&self, name: &'static str) -> Result<Vec<(String, String)>, ConfigError> {
@@ -304,6 +326,20 @@ mod tests {
                 .setting,
             "bind"
         );
+    }
+
+    #[test]
+    fn limits_of_the_queue_are_for_sync_workers() {
+        let limit = ("max_queue", Value::Int(3));
+        let sync = config(std::slice::from_ref(&limit)).expect("sync has limits");
+        assert_eq!(sync.max_queue, 3);
+        for other in [
+            ("worker_class", Value::Str("gevent".into())),
+            ("threads", Value::Int(2)),
+        ] {
+            let error = config(&[limit.clone(), other]).expect_err("not sync");
+            assert_eq!(error.setting, "max_queue");
+        }
     }
 
     #[test]

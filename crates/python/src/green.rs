@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use oxicorn_http::{Head, Refused};
 use oxicorn_worker::clock::Moment;
 use oxicorn_worker::{
-    Application, Body, Called, Engine, Exchange, Peer, Place, Request, Retirement,
+    Application, Body, Called, Engine, Exchange, NotStarted, Peer, Place, Request, Retirement,
 };
 use pyo3::prelude::*;
 
@@ -256,6 +256,10 @@ impl Application for Front<'_> {
 
     fn timed_out(&mut self, peer: &Peer, received: &[u8]) {
         self.access.timed_out(peer, received);
+    }
+
+    fn not_started(&mut self, peer: &Peer, received: &[u8], why: NotStarted) {
+        self.access.not_started(peer, received, why);
     }
 
     fn turned(&mut self, now: Moment) -> Option<Moment> {

@@ -6,7 +6,7 @@ use std::io;
 
 use oxicorn_http::Refused;
 use oxicorn_worker::clock::Moment;
-use oxicorn_worker::{Application, Called, Exchange, Peer, Request, Retirement};
+use oxicorn_worker::{Application, Called, Exchange, NotStarted, Peer, Request, Retirement};
 use pyo3::prelude::*;
 
 use crate::worker::{ParkedLoop, Parts};
@@ -137,6 +137,10 @@ impl Application for Inline {
 
     fn timed_out(&mut self, peer: &Peer, received: &[u8]) {
         self.tell(|wsgi| wsgi.timed_out(peer, received));
+    }
+
+    fn not_started(&mut self, peer: &Peer, received: &[u8], why: NotStarted) {
+        self.tell(|wsgi| wsgi.not_started(peer, received, why));
     }
 
     fn turned(&mut self, now: Moment) -> Option<Moment> {

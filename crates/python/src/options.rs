@@ -6,7 +6,7 @@ use std::time::Duration;
 use oxicorn_config::{Config, HeaderMap, ProxyProtocol};
 use oxicorn_http::trust::{BadNetwork, Networks};
 use oxicorn_http::{Settings, proxy};
-use oxicorn_worker::Limits;
+use oxicorn_worker::{Limits, Queue};
 use rustix::process::{Resource, getrlimit};
 
 /// Descriptors that are left for the application.
@@ -20,6 +20,11 @@ pub fn worker(config: &Config, limits: Limits) -> Result<oxicorn_worker::Options
         graceful_timeout: Duration::from_secs(config.graceful_timeout),
         limits,
         connections: connections(),
+        queue: Queue {
+            longest: Some(config.max_queue).filter(|longest| *longest > 0),
+            patience: Some(Duration::from_millis(config.max_queue_time))
+                .filter(|patience| !patience.is_zero()),
+        },
         has_siblings: config.workers > 1,
         proxy_protocol: match config.proxy_protocol {
             ProxyProtocol::Off => proxy::Mode::Off,

@@ -154,11 +154,12 @@ impl<'py, A: Application> Loop<'py, A> {
     where
         A::Client: 'static,
     {
-        if !config.handoff {
-            return Ok(None);
+        if config.handoff {
+            self.engine.join(&process::channel_of(&self.worker)?, 1)?;
         }
-        self.engine.join(&process::channel_of(&self.worker)?, 1)?;
-        if config.workers < 2 {
+        let may_give_away = config.handoff && config.workers > 1;
+        let has_limits = config.max_queue > 0 || config.max_queue_time > 0;
+        if !may_give_away && !has_limits {
             return Ok(None);
         }
         let calls = Calls::new(1);

@@ -321,6 +321,11 @@ impl Slot {
         self.record.requests.load(Relaxed)
     }
 
+    /// Requests answered with 503 so far.
+    pub fn refused(&self) -> u64 {
+        self.record.refused.load(Relaxed)
+    }
+
     /// Process that uses the record, 0 before the fork.
     pub fn pid(&self) -> u32 {
         self.record.pid.load(Relaxed)

@@ -125,6 +125,14 @@ pub fn wait_writable(socket: impl AsFd, timeout: Duration) -> io::Result<bool> {
     }
 }
 
+/// Whether the peer has ended its side, or the connection has failed; bytes that came before may
+/// still be unread.
+pub fn peer_has_ended(socket: impl AsFd) -> bool {
+    let mut fds = [PollFd::new(&socket, PollFlags::RDHUP)];
+    // Errors and hang-ups are reported in any case.
+    rustix::event::poll(&mut fds, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
+}
+
 /// A new file in `directory` that has no name there; it is gone when its last descriptor is closed.
 ///
 /// # Errors

@@ -16,7 +16,12 @@ const BATCH: usize = 16;
 
 impl<A: Application> Engine<A> {
     pub(crate) fn accept(&mut self, listener: usize, application: &mut A) {
-        let batch = if self.options.has_siblings { 1 } else { BATCH };
+        // Limits are for what waits here, so nothing is left to wait in the kernel.
+        let batch = if self.options.has_siblings && !self.options.queue.is_limited() {
+            1
+        } else {
+            BATCH
+        };
         for _ in 0..batch {
             let is_full = self.seats.len() >= self.options.connections;
             if is_full && self.longest_idle().is_none() {

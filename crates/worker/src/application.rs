@@ -9,6 +9,7 @@ use crate::clock::Moment;
 use crate::connection::{Peer, Place};
 use crate::exchange::{Departure, Exchange};
 use crate::live::{Appetite, End};
+use crate::queue::NotStarted;
 use crate::retire::Reason as Retirement;
 
 /// Runs requests. One implementation an interface (WSGI, ASGI); the loop knows no Python.
@@ -64,6 +65,13 @@ pub trait Application {
     fn overdue(&mut self, _place: Place) -> bool {
         false
     }
+
+    /// A request was not started, since too much waited or its client has left. `received` is what had come
+    /// of it, from its first byte on.
+    fn not_started(&mut self, _peer: &Peer, _received: &[u8], _why: NotStarted) {}
+
+    /// That many requests were answered with 503 since this was said last.
+    fn overloaded(&mut self, _refused: u64) {}
 
     /// The loop has done everything that was ready. Says when it wants to be asked again at the
     /// latest, if it does.

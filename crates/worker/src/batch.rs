@@ -109,6 +109,11 @@ impl Batch {
         self.inbound.get(gathered.bytes.clone()?)
     }
 
+    /// What was received, for the time of a batch.
+    pub fn inbound(&self) -> Arc<Vec<u8>> {
+        Arc::clone(&self.inbound)
+    }
+
     /// Those whose responses wait.
     pub fn to_send(&self) -> &[ToSend] {
         &self.to_send
@@ -196,6 +201,12 @@ impl<A: Application> Engine<A> {
                 Some(bytes) => Arrived::Bytes(bytes),
                 None => Arrived::End,
             };
+            if (self.may_be_late() || self.has_strangers)
+                && let Arrived::Bytes(received) = arrived
+                && !self.admit(place, received, application)
+            {
+                continue;
+            }
             self.step(place, arrived, application);
             if u128::from(self.now.micros_since(self.batch.began)) > PATIENCE.as_micros() {
                 self.send_waiting();
@@ -203,6 +214,7 @@ impl<A: Application> Engine<A> {
             }
         }
         self.batch.end();
+        self.has_strangers = false;
         self.send_waiting();
     }
 

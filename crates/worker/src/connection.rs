@@ -16,6 +16,7 @@ use crate::output::Output;
 use crate::upload::Upload;
 
 /// Who is at the other end, as far as it matters to requests.
+#[derive(Clone)]
 pub struct Peer {
     /// Its address; `None` on a unix socket.
     pub address: Option<SocketAddr>,

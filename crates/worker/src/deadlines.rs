@@ -63,6 +63,7 @@ impl<A: Application> Engine<A> {
         self.next_tick = self.now.after(tick);
         self.slot.beat(self.now.millis());
         self.examine(application);
+        self.tell_refusals(application);
         let now = self.now;
         // Dropping a connection closes it. One whose response is under way is cut off: the
         // client has not read anything for long.

@@ -26,7 +26,7 @@ use crate::connection::{Connection, Phase, Place};
 use crate::cycle::{Absent, Step};
 use crate::deadlines;
 use crate::handoff::Dispatch;
-use crate::helper::Calls;
+use crate::helper::{Calls, TICK};
 use crate::lending::{Leftovers, Shared};
 use crate::live::Live;
 use crate::memory::Budget;
@@ -42,7 +42,7 @@ const MEMORY: usize = 64 * 1024 * 1024;
 /// What the two output buffers begin with.
 const OUTBOUND: usize = 64 * 1024;
 
-const WAKEUP: Token = Token(u64::MAX);
+pub(crate) const WAKEUP: Token = Token(u64::MAX);
 pub(crate) const CHANNEL: Token = Token(u64::MAX - 1);
 pub(crate) const LISTENER: u64 = 1 << 63;
 
@@ -88,6 +88,16 @@ pub struct Engine<A: Application> {
     /// Where calls that run in this thread are noted.
     pub(crate) calls: Option<Arc<Calls>>,
     pub(crate) dispatch: Option<Dispatch>,
+    /// When this turn began.
+    pub(crate) looked: Moment,
+    /// The earliest moment at which what this turn found ready can have come.
+    pub(crate) looked_before: Moment,
+    /// Microseconds that a request may wait before anybody asks for how long.
+    pub(crate) carefree: u128,
+    /// A connection came from elsewhere, where it may have waited.
+    pub(crate) has_strangers: bool,
+    /// Refused requests that the application knows of.
+    pub(crate) refusals_told: u64,
     woken: bool,
     /// The watchdog has answered requests that run elsewhere.
     pub(crate) has_overdue: bool,
@@ -207,6 +217,11 @@ impl<A: Application> Engine<A> {
             left: Leftovers::default(),
             calls: None,
             dispatch: None,
+            looked: now,
+            looked_before: now,
+            carefree: Engine::<A>::carefree(options.queue),
+            has_strangers: false,
+            refusals_told: 0,
             woken: false,
             has_overdue: false,
             options,
@@ -266,7 +281,7 @@ impl<A: Application> Engine<A> {
 
     /// Does everything that the last [`Engine::poll`] found ready.
     pub fn turn(&mut self, ready: usize, application: &mut A) {
-        self.now = Moment::now();
+        self.begin_turn();
         self.date.refresh(self.now);
         self.pace = Pace::new(self.now);
         for index in 0..ready {
@@ -296,6 +311,16 @@ impl<A: Application> Engine<A> {
             self.tick(application);
         }
         self.application_due = application.turned(self.now);
+    }
+
+    fn begin_turn(&mut self) {
+        let idle_since = self.now;
+        self.now = Moment::now();
+        // After a pause what is ready now has just come; without one it may have come at any time of
+        // the turn before.
+        let has_paused = u128::from(self.now.micros_since(idle_since)) > TICK.as_micros();
+        self.looked_before = if has_paused { self.now } else { self.looked };
+        self.looked = self.now;
     }
 
     fn handle(&mut self, event: Readiness, application: &mut A) {

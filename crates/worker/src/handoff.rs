@@ -5,7 +5,7 @@
 //! ([`crate::relief`]), and, when it leaves, its connections that are between two requests.
 
 use std::io::{self, IoSlice};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
 use oxicorn_sys::channel::{Channel, LONGEST};
@@ -16,6 +16,7 @@ use oxicorn_sys::stream::PeerAddress;
 use slab::Slab;
 
 use crate::application::Application;
+use crate::clock::Moment;
 use crate::connection::{Connection, Phase};
 use crate::engine::{CHANNEL, Engine, Seat};
 use crate::parcel::Parcel;
@@ -44,31 +45,61 @@ impl Sender {
     /// Gives a connection away, with what was received from it and is not in its input yet. False: it could
     /// not be sent and has to stay.
     pub fn send<C>(&self, connection: &Connection<C>, received: &[u8]) -> bool {
-        let mut message = Vec::with_capacity(128);
-        let listener = self.listeners.get(connection.listener);
-        Parcel {
-            listener: listener.copied().unwrap_or_default(),
+        let parcel = Parcel {
+            listener: self.name(connection.listener),
             requests: connection.requests,
             waits_since: connection.waits_since,
             address: connection.peer.address,
             in_preface: matches!(connection.phase, Phase::Preface),
             proxy: connection.peer.proxy,
-        }
-        .write(&mut message);
-        let pieces = [&message, connection.input.as_slice(), received].map(IoSlice::new);
-        let is_sent = self
-            .channel
-            .send(connection.socket.as_fd(), &pieces)
-            .unwrap_or(false);
+        };
+        let input = connection.input.as_slice();
+        self.send_parcel(connection.socket.as_fd(), &parcel, [input, received])
+    }
+
+    /// Gives a connection away of which nothing is known but who it is and since when it waits.
+    pub fn send_new(
+        &self,
+        socket: BorrowedFd<'_>,
+        address: PeerAddress,
+        listener: usize,
+        since: Moment,
+        in_preface: bool,
+    ) -> bool {
+        let parcel = Parcel {
+            listener: self.name(listener),
+            requests: 0,
+            waits_since: Some(since),
+            address: match address {
+                PeerAddress::Ip(address) => Some(address),
+                PeerAddress::Local => None,
+            },
+            in_preface,
+            proxy: None,
+        };
+        self.send_parcel(socket, &parcel, [b"".as_slice(), b""])
+    }
+
+    fn send_parcel(&self, socket: BorrowedFd<'_>, parcel: &Parcel, received: [&[u8]; 2]) -> bool {
+        let mut message = Vec::with_capacity(128);
+        parcel.write(&mut message);
+        let [first, second] = received;
+        let pieces = [&message, first, second].map(IoSlice::new);
+        let is_sent = self.channel.send(socket, &pieces).unwrap_or(false);
         if is_sent {
             self.slot.count_handed_off();
         }
         is_sent
     }
 
-    /// Another worker would begin with a connection at once.
-    pub fn is_sibling_free(&self) -> bool {
-        self.slot.siblings().any(|sibling| sibling.has_time())
+    fn name(&self, listener: usize) -> u64 {
+        self.listeners.get(listener).copied().unwrap_or_default()
+    }
+
+    /// How many other workers would begin with a connection at once.
+    pub fn free_siblings(&self) -> usize {
+        let siblings = self.slot.siblings();
+        siblings.filter(|sibling| sibling.has_time()).count()
     }
 
     /// Another worker will begin with a connection sooner or later.
@@ -143,6 +174,7 @@ impl<A: Application> Engine<A> {
         if parcel.requests > 0 {
             connection.deadline = self.idle_deadline();
         }
+        self.has_strangers |= parcel.waits_since.is_some();
         let has_input = !input.is_empty();
         connection.is_gathered = has_input;
         connection.input = input;

@@ -5,6 +5,7 @@
 //! the helper's thread may lock the loan and relieve the loop ([`crate::relief`]). As long as calls are short
 //! nobody ever does, and the loan costs two locks that nobody else wants.
 
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use slab::Slab;
@@ -13,6 +14,8 @@ use crate::application::Application;
 use crate::batch::Batch;
 use crate::clock::Moment;
 use crate::engine::{Engine, Seat};
+use crate::overload::{Newcomer, Refusal};
+use crate::queue::NotStarted;
 
 /// Shared by the loop and the helper.
 pub(crate) type Shared<C> = Arc<Mutex<Loan<C>>>;
@@ -29,12 +32,17 @@ pub(crate) struct Table<C> {
     pub seats: Slab<Seat<C>>,
     pub batch: Batch,
     pub outbound: Vec<u8>,
+    pub listeners: Vec<OwnedFd>,
 }
 
 /// What only the loop's thread can do, as soon as it is back.
 pub(crate) struct Leftovers<C> {
     /// Objects of the application, which the helper may not touch.
     pub clients: Vec<C>,
+    /// Connections that it accepted.
+    pub newcomers: Vec<Newcomer>,
+    /// Requests that it refused.
+    pub refusals: Vec<Refusal>,
 }
 
 impl<C> Default for Loan<C> {
@@ -50,13 +58,15 @@ impl<C> Default for Leftovers<C> {
     fn default() -> Self {
         Leftovers {
             clients: Vec::new(),
+            newcomers: Vec::new(),
+            refusals: Vec::new(),
         }
     }
 }
 
 impl<C> Leftovers<C> {
     fn is_empty(&self) -> bool {
-        self.clients.is_empty()
+        self.clients.is_empty() && self.newcomers.is_empty() && self.refusals.is_empty()
     }
 }
 
@@ -74,6 +84,7 @@ impl<A: Application> Engine<A> {
                 seats: std::mem::take(&mut self.seats),
                 batch: std::mem::take(&mut self.batch),
                 outbound: std::mem::take(&mut self.outbound),
+                listeners: std::mem::take(&mut self.listeners),
             });
         }
         if A::INLINE
@@ -85,10 +96,22 @@ impl<A: Application> Engine<A> {
 
     /// The call is over.
     #[inline]
-    pub(crate) fn leave_call(&mut self, _application: &mut A) {
+    pub(crate) fn leave_call(&mut self, application: &mut A) {
         self.reclaim();
         if !self.left.is_empty() {
-            self.left.clients.clear();
+            self.clear_up(application);
+        }
+    }
+
+    #[cold]
+    fn clear_up(&mut self, application: &mut A) {
+        let left = std::mem::take(&mut self.left);
+        drop(left.clients);
+        for Refusal { peer, received } in left.refusals {
+            application.not_started(&peer, &received, NotStarted::Overloaded);
+        }
+        for newcomer in left.newcomers {
+            self.adopt(newcomer, application);
         }
     }
 
@@ -112,5 +135,6 @@ impl<A: Application> Engine<A> {
         self.seats = table.seats;
         self.batch = table.batch;
         self.outbound = table.outbound;
+        self.listeners = table.listeners;
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use oxicorn_http::proxy;
 use oxicorn_http::trust::Networks;
 
+use crate::queue::Queue;
 use crate::retire::Limits;
 
 /// How a worker serves.
@@ -20,6 +21,8 @@ pub struct Options {
     pub limits: Limits,
     /// Connections that may be open at once; the longest idle one makes room for a new one.
     pub connections: usize,
+    /// Limits of what waits.
+    pub queue: Queue,
     /// Whether other workers accept from the same listeners: then one connection a turn is
     /// taken, so that a batch does not wait here while a sibling is idle.
     pub has_siblings: bool,

@@ -16,10 +16,11 @@ use crate::application::Application;
 use crate::batch::{Batch, ToSend};
 use crate::clock::Moment;
 use crate::connection::{Connection, Place};
-use crate::engine::{EVENTS, Engine, LISTENER, Next, Seat, pack, unpack};
+use crate::engine::{CHANNEL, EVENTS, Engine, LISTENER, Next, Seat, WAKEUP, pack, unpack};
 use crate::handoff::{Sender, part_with};
 use crate::helper::{Call, Calls, TICK, Watcher};
 use crate::lending::{Loan, Shared, lock};
+use crate::overload::{Door, Overload};
 
 /// Relieves one loop.
 pub struct Relief<C> {
@@ -27,6 +28,7 @@ pub struct Relief<C> {
     calls: Arc<Calls>,
     poller: Poller,
     sender: Option<Sender>,
+    overload: Option<Overload>,
 }
 
 impl<A: Application> Engine<A> {
@@ -42,6 +44,7 @@ impl<A: Application> Engine<A> {
             shared: Arc::clone(shared),
             calls: Arc::clone(calls),
             poller: self.poller.share(EVENTS)?,
+            overload: self.overload(),
             sender: self
                 .dispatch
                 .as_ref()
@@ -74,16 +77,46 @@ impl<C> Relief<C> {
         for to_send in table.batch.to_send() {
             desk.send_response(to_send, &table.outbound);
         }
-        if let Some(sender) = &self.sender
-            && sender.is_sibling_free()
-        {
-            desk.give_away_all(sender, &table.batch, Moment::now());
+        let siblings = self.sender.as_ref().map_or(0, Sender::free_siblings);
+        if siblings == 0 && self.overload.is_none() {
+            return;
+        }
+        let now = Moment::now();
+        let ready = desk.ready();
+        // What is in the channel is in no worker's queue: where queues have limits it has to be little.
+        // Where they have none there is no need to count: what siblings do not take soon this worker
+        // takes out again after its call.
+        let at_most = match &self.overload {
+            Some(_) => siblings,
+            None => usize::MAX,
+        };
+        let mut given = 0;
+        if let Some(sender) = self.sender.as_ref().filter(|_| siblings > 0) {
+            given = desk.give_away(sender, &table.batch, &ready, at_most, now);
+        }
+        if let Some(overload) = &mut self.overload {
+            if let Some(sender) = &self.sender {
+                overload.give_away(sender, at_most.saturating_sub(given), &mut left.newcomers);
+            }
+            let mut door = Door {
+                listeners: &table.listeners,
+                newcomers: &mut left.newcomers,
+                refusals: &mut left.refusals,
+            };
+            overload.keep_limits(&mut desk, &table.batch, &ready, &mut door, now);
         }
     }
 }
 
+/// Who has something to say.
+#[derive(Default)]
+pub(crate) struct Ready {
+    pub connections: Vec<Place>,
+    pub listeners: Vec<usize>,
+}
+
 /// A loan and the means to work with it.
-struct Desk<'a, C> {
+pub(crate) struct Desk<'a, C> {
     poller: &'a mut Poller,
     seats: &'a mut Slab<Seat<C>>,
     /// What the loop's thread has to drop.
@@ -91,45 +124,61 @@ struct Desk<'a, C> {
 }
 
 impl<C> Desk<'_, C> {
-    /// Gives away what waits, until there is no more room in the channel. It is not a matter of how
-    /// many workers have time: what they do not take soon, this one takes out again after its call.
-    fn give_away_all(&mut self, sender: &Sender, batch: &Batch, now: Moment) {
-        for gathered in batch.behind() {
-            // An end of the stream makes no work that is worth a move.
-            if let Some(received) = batch.received(gathered)
-                && !self.give_away(sender, gathered.place, received, now)
-            {
-                return;
+    /// Gives away what waits, as much as there is room for in the channel; says how many.
+    fn give_away(
+        &mut self,
+        sender: &Sender,
+        batch: &Batch,
+        ready: &Ready,
+        at_most: usize,
+        now: Moment,
+    ) -> usize {
+        // An end of the stream makes no work that is worth a move.
+        let gathered = batch.behind().iter();
+        let waits = gathered
+            .filter_map(|one| Some((one.place, batch.received(one)?)))
+            .chain(
+                ready
+                    .connections
+                    .iter()
+                    .map(|place| (*place, b"".as_slice())),
+            );
+        let mut given = 0_usize;
+        for (place, received) in waits {
+            if given >= at_most {
+                break;
             }
+            let Some(connection) = self.at(place).filter(|one| one.is_movable()) else {
+                continue;
+            };
+            connection.waits_since.get_or_insert(now);
+            if !sender.send(connection, received) {
+                break;
+            }
+            self.part_with(place);
+            given = given.saturating_add(1);
         }
-        let ready = self.poller.wait(Duration::ZERO).unwrap_or(0);
-        for index in 0..ready {
-            let Some(event) = self.poller.ready(index) else {
+        given
+    }
+
+    /// What could be read now.
+    fn ready(&mut self) -> Ready {
+        let mut found = Ready::default();
+        for index in 0..self.poller.wait(Duration::ZERO).unwrap_or(0) {
+            let Some(event) = self.poller.ready(index).filter(|event| event.readable) else {
                 continue;
             };
             let Token(token) = event.token;
-            if token & LISTENER != 0 || !event.readable {
-                continue;
-            }
             let place = unpack(token);
-            let is_gathered = self.at(place).is_none_or(|one| one.is_gathered);
-            if !is_gathered && !self.give_away(sender, place, b"", now) {
-                return;
+            if event.token == WAKEUP || event.token == CHANNEL {
+                continue;
+            } else if token & LISTENER != 0 {
+                found.listeners.extend(usize::try_from(token & !LISTENER));
+            } else if self.at(place).is_some_and(|one| !one.is_gathered) {
+                found.connections.push(place);
             }
         }
-    }
-
-    /// False: there is no room.
-    fn give_away(&mut self, sender: &Sender, place: Place, received: &[u8], now: Moment) -> bool {
-        let Some(connection) = self.at(place).filter(|one| one.is_movable()) else {
-            return true;
-        };
-        connection.waits_since.get_or_insert(now);
-        if !sender.send(connection, received) {
-            return false;
-        }
-        self.part_with(place);
-        true
+        found
     }
 
     /// Sends a response that waits for the end of the turn, which may be far. What goes wrong, and what
@@ -161,7 +210,7 @@ impl<C> Desk<'_, C> {
     }
 
     /// The next request of a connection may come, and be given away, before the loop is back.
-    fn watch(&mut self, place: Place) {
+    pub fn watch(&mut self, place: Place) {
         let token = pack(place.key, place.generation);
         let poller = &*self.poller;
         let seat = self.seats.get_mut(place.key);
@@ -177,7 +226,13 @@ impl<C> Desk<'_, C> {
         }
     }
 
-    fn at(&mut self, place: Place) -> Option<&mut Connection<C>> {
+    /// Connections at all.
+    pub fn count(&self) -> usize {
+        self.seats.len()
+    }
+
+    /// The connection there, if it is not taking a step.
+    pub fn at(&mut self, place: Place) -> Option<&mut Connection<C>> {
         let seat = self.seats.get_mut(place.key)?;
         seat.connection
             .as_deref_mut()

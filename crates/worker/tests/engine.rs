@@ -170,6 +170,7 @@ fn options() -> Options {
         graceful_timeout: Duration::from_secs(30),
         limits: Limits::default(),
         connections: 1000,
+        queue: Default::default(),
         has_siblings: false,
         proxy_protocol: proxy::Mode::Off,
         proxy_allow: Networks::default(),

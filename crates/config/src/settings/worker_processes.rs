@@ -102,6 +102,27 @@ pub const SETTINGS: &[Setting] = &[
         ..SECONDS
     },
     Setting {
+        name: "max_queue",
+        flags: &["--max-queue"],
+        default: Fallback::Value(Const::Int(0)),
+        own: true,
+        help: "How many requests may wait in a worker for one that takes long; 0: any number.",
+        details: "Further ones are answered with 503 and `Retry-After: 1` at once. New connections \
+            count from when they are accepted, which is at once as well. With it or \
+            max_queue_time a worker takes connections even while it is busy.",
+        ..NUMBER
+    },
+    Setting {
+        name: "max_queue_time",
+        flags: &["--max-queue-time"],
+        metavar: "MILLISECONDS",
+        default: Fallback::Value(Const::Int(0)),
+        own: true,
+        help: "How long a request may wait before it is started, in milliseconds; 0: forever.",
+        details: "One that has waited for longer is answered with 503 and `Retry-After: 1`.",
+        ..NUMBER
+    },
+    Setting {
         name: "handoff",
         flags: &["--no-handoff"],
         action: Action::Set(false),

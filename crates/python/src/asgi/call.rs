@@ -6,7 +6,8 @@ use std::rc::Rc;
 use oxicorn_http::Refused;
 use oxicorn_worker::clock::Moment;
 use oxicorn_worker::{
-    Appetite, Application, Body, Called, End, Exchange, Peer, Place, Request, Retirement,
+    Appetite, Application, Body, Called, End, Exchange, NotStarted, Peer, Place, Request,
+    Retirement,
 };
 use pyo3::exceptions::{PyKeyboardInterrupt, PySystemExit};
 use pyo3::intern;
@@ -343,6 +344,10 @@ impl Application for Asgi {
 
     fn timed_out(&mut self, peer: &Peer, received: &[u8]) {
         self.access.timed_out(peer, received);
+    }
+
+    fn not_started(&mut self, peer: &Peer, received: &[u8], why: NotStarted) {
+        self.access.not_started(peer, received, why);
     }
 
     fn turned(&mut self, now: Moment) -> Option<Moment> {

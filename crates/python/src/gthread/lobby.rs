@@ -5,7 +5,9 @@ use std::io;
 use std::sync::Arc;
 
 use oxicorn_http::Refused;
-use oxicorn_worker::{Application, Called, Engine, Exchange, Peer, Request, Retirement};
+use oxicorn_worker::{
+    Application, Called, Engine, Exchange, NotStarted, Peer, Request, Retirement,
+};
 use pyo3::prelude::*;
 
 use super::job::Job;
@@ -99,6 +101,10 @@ impl Application for Front {
 
     fn timed_out(&mut self, peer: &Peer, received: &[u8]) {
         Python::attach(|py| Access::new(py, &self.access).timed_out(peer, received));
+    }
+
+    fn not_started(&mut self, peer: &Peer, received: &[u8], why: NotStarted) {
+        Python::attach(|py| Access::new(py, &self.access).not_started(peer, received, why));
     }
 
     fn trouble(&mut self, peer: &Peer, what: &str, error: &io::Error) {

@@ -11,7 +11,7 @@ use oxicorn_http::Refused;
 use oxicorn_sys::log_sink::LogSink;
 use oxicorn_worker::access_log::{Environ, Format, Message, Record, Stamp, Writer, queued};
 use oxicorn_worker::clock::Moment;
-use oxicorn_worker::{Peer, Request};
+use oxicorn_worker::{NotStarted, Peer, Request};
 use pyo3::exceptions::{PyOSError, PySystemExit};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -306,6 +306,15 @@ impl<'py> Access<'py> {
     /// A message did not come to its end in time.
     pub fn timed_out(&mut self, peer: &Peer, received: &[u8]) {
         self.unserved(peer, received, 408, "timeout");
+    }
+
+    /// A request was not started.
+    pub fn not_started(&mut self, peer: &Peer, received: &[u8], why: NotStarted) {
+        let reason = match why {
+            NotStarted::Overloaded => "overloaded",
+            NotStarted::Abandoned => "client_disconnected",
+        };
+        self.unserved(peer, received, why.status(), reason);
     }
 
     #[cold]

@@ -76,6 +76,12 @@ impl<'py> Journal<'py> {
         self.write("warning", &message, None);
     }
 
+    /// Requests were refused because of `max_queue` or `max_queue_time`.
+    pub fn overloaded(&self, refused: u64) {
+        let message = format!("Overload: {refused} requests were answered with 503.");
+        self.write("warning", &message, None);
+    }
+
     /// Something raised; the log gets the traceback.
     pub fn exception(&self, message: &str, error: &PyErr) {
         let py = self.log.py();

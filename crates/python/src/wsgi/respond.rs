@@ -5,7 +5,7 @@ use std::os::fd::AsRawFd;
 
 use oxicorn_http::{Refused, SERVER_ERROR, error_page};
 use oxicorn_worker::clock::Moment;
-use oxicorn_worker::{Application, Called, Exchange, Gone, Peer, Request, Retirement};
+use oxicorn_worker::{Application, Called, Exchange, Gone, NotStarted, Peer, Request, Retirement};
 use pyo3::exceptions::{PyAssertionError, PySystemExit};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -447,6 +447,14 @@ impl Application for Wsgi<'_> {
 
     fn timed_out(&mut self, peer: &Peer, received: &[u8]) {
         self.access.timed_out(peer, received);
+    }
+
+    fn not_started(&mut self, peer: &Peer, received: &[u8], why: NotStarted) {
+        self.access.not_started(peer, received, why);
+    }
+
+    fn overloaded(&mut self, refused: u64) {
+        self.journal.overloaded(refused);
     }
 
     fn turned(&mut self, now: Moment) -> Option<Moment> {

@@ -1,0 +1,99 @@
+"""More requests than the workers can serve: the queue has an end, and what is beyond it hears so at once."""
+
+import threading
+
+import pytest
+
+from support import users
+from support.client import message
+from support.wait import until
+
+pytestmark = pytest.mark.beyond_gunicorn
+
+
+def answers(server, targets, keeps=True):
+    """Ask for all of these at once, each on a connection of its own; (status, seconds) in their order."""
+    fields = [] if keeps else [("Connection", "close")]
+    connections = [server.connect() for _ in targets]
+    if keeps:
+        for connection in connections:
+            assert connection.get("/").status == 200
+    got = {}
+
+    def ask(number, target):
+        connections[number].send(message("GET", target, fields))
+        got[number] = connections[number].receive()
+        order.append(number)
+
+    order = []
+    threads = [threading.Thread(target=ask, args=item) for item in enumerate(targets)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for connection in connections:
+        connection.close()
+    return [got[number] for number in range(len(targets))], order
+
+
+@pytest.mark.parametrize("keeps", [True, False], ids=["kept", "new"])
+def test_a_request_that_finds_the_queue_full_is_refused_at_once(serve, keeps):
+    server = serve("dispatch:application", "--max-queue", "2", "--access-logfile", "-")
+    responses, order = answers(server, ["/sleep/700"] * 4, keeps)
+    statuses = [response.status for response in responses]
+    assert sorted(statuses) == [200, 200, 200, 503]
+    refused = responses[statuses.index(503)]
+    assert order[0] == statuses.index(503), "it was answered before the first call was over"
+    assert refused.header("Retry-After") == "1"
+    assert refused.header("Connection") == "close"
+    assert refused.header("Date")
+    server.wait_for_log('"GET /sleep/700 HTTP/1.1" 503 ')
+    server.wait_for_log("Overload: 1 requests were answered with 503.")
+
+
+def test_a_request_that_waited_too_long_is_refused_while_others_are_served(serve):
+    server = serve("dispatch:application", "--max-queue-time", "200")
+    responses, order = answers(server, ["/sleep/1500"] * 3)
+    statuses = [response.status for response in responses]
+    assert sorted(statuses) == [200, 503, 503]
+    assert order[-1] == statuses.index(200), "the others were refused while the first one ran"
+
+
+def test_nothing_is_refused_without_a_limit(serve):
+    responses, _ = answers(serve("dispatch:application"), ["/sleep/50"] * 12)
+    assert {response.status for response in responses} == {200}
+
+
+def test_a_request_whose_client_has_left_is_never_started(serve, tmp_path):
+    server = serve("dispatch:application", "--access-logfile", "-")
+    mark, under_way = tmp_path / "mark", tmp_path / "under-way"
+    with server.connect() as first, server.connect() as leaves:
+        assert leaves.get("/").status == 200
+        first.send(message("GET", f"/touch-and-sleep{under_way}"))
+        until(under_way.exists, "a call that is under way")
+        leaves.send(message("GET", f"/touch{mark}"))
+        leaves.close()
+        assert first.receive().status == 200
+        assert first.get("/").status == 200
+    server.wait_for_log('" 499 ')
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize("keeps", [True, False], ids=["kept", "new"])
+def test_three_times_the_capacity(serve, keeps):
+    server = serve("dispatch:application", "--max-queue", "4", workers=2)
+    server.get("/")
+    # Two workers serve 40 requests of 50 ms a second; 60 users want 120.
+    plan = users.Plan(
+        users=60, seconds=5, choose=lambda random: "/sleep/50", think=0.45, keeps=keeps
+    )
+    samples = users.run(server.address, plan)
+    served = users.latencies(samples, status=200)
+    refused = users.latencies(samples, status=503)
+    assert len(served) + len(refused) == len(samples)
+    assert len(refused) > 20
+    # The bounds leave room for a busy machine. Measured on a quiet one: all of the capacity is used, what
+    # is accepted stays below twice the 200 ms that a full queue takes, and refusals take a millisecond.
+    assert len(served) > 0.6 * 40 * plan.seconds
+    assert users.quantile(served, 0.9) < 800
+    assert users.quantile(refused, 0.5) < 100
