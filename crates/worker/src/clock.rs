@@ -58,13 +58,20 @@ pub struct DateLine {
     stale_at: Moment,
 }
 
+impl Default for DateLine {
+    /// Stale from the beginning.
+    fn default() -> DateLine {
+        DateLine {
+            text: *b"Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n",
+            stale_at: Moment::from_micros(0),
+        }
+    }
+}
+
 impl DateLine {
     /// The line for the present second.
     pub fn new(now: Moment) -> DateLine {
-        let mut line = DateLine {
-            text: *b"Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n",
-            stale_at: now,
-        };
+        let mut line = DateLine::default();
         line.refresh(now);
         line
     }

@@ -11,6 +11,7 @@ use oxicorn_sys::epoll::Interest;
 use oxicorn_sys::stream::PeerAddress;
 
 use crate::clock::Moment;
+use crate::exchange::Reply;
 use crate::memory::Budget;
 use crate::output::Output;
 use crate::upload::Upload;
@@ -138,6 +139,8 @@ pub(crate) struct Connection<C> {
     /// Its socket has room for more of its output, and it waits for its turn to send.
     pub is_roomy: bool,
     pub output: Output,
+    /// Of the exchange that it is lent to.
+    pub reply: Reply,
     /// What the poller watches for now; `None` before it watches at all.
     pub interest: Option<Interest>,
     /// When the present phase has taken too long.
@@ -172,6 +175,7 @@ impl<C> Connection<C> {
             is_gathered: false,
             is_roomy: false,
             output: Output::new(Arc::clone(budget)),
+            reply: Reply::default(),
             interest: None,
             deadline,
             requests: 0,

@@ -166,10 +166,10 @@ impl<A: Application> Engine<A> {
         application: &mut A,
     ) -> Result<(Conn<A>, Flow), Absent> {
         let trusted = connection.peer.trusted;
-        let mut head = std::mem::take(&mut self.head);
+        let mut head = self.head.take().unwrap_or_default();
         let is_first = connection.parser.is_fresh();
         if let Some(partial) = connection.partial_head.take() {
-            head = *partial;
+            head = partial;
         }
         let parsed = connection
             .parser
@@ -181,7 +181,7 @@ impl<A: Application> Engine<A> {
                 self.begin(connection, head, bytes, rest, application)
             }
             Ok(None) => {
-                connection.partial_head = Some(Box::new(head));
+                connection.partial_head = Some(head);
                 if is_first {
                     // The first bytes of this head: from here on it has to come along.
                     connection.deadline = self.busy_deadline(deadlines::HEAD);
@@ -189,7 +189,7 @@ impl<A: Application> Engine<A> {
                 Ok((connection, Flow::Stop(READ_ON)))
             }
             Err(refused) => {
-                self.head = head;
+                self.head = Some(head);
                 self.refuse(connection, rest, &refused, application)
             }
         }
@@ -199,7 +199,7 @@ impl<A: Application> Engine<A> {
     fn begin(
         &mut self,
         mut connection: Conn<A>,
-        head: Head,
+        head: Box<Head>,
         bytes: &[u8],
         rest: &mut &[u8],
         application: &mut A,
@@ -226,18 +226,18 @@ impl<A: Application> Engine<A> {
                 has_more_behind: !rest.is_empty(),
             };
             let called = self.call(connection, message, Body::Memory(body), None, application);
-            self.head = head;
+            self.head = Some(head);
             return called;
         }
         if A::STREAMS {
             let called = self.call_early(connection, &head, bytes, rest, application);
-            self.head = head;
+            self.head = Some(head);
             return called;
         }
         let decoder = BodyDecoder::new(head.body, &self.options.http);
         let upload = Upload::new(Arc::clone(&self.budget));
         let incoming = Incoming {
-            head,
+            head: *head,
             bytes: bytes.to_vec(),
             decoder,
             upload,
@@ -420,7 +420,7 @@ impl<A: Application> Engine<A> {
         let push = if A::INLINE {
             self.pace.push(self.now)
         } else {
-            Push::unhurried()
+            Push::default()
         };
         let may_wait = may_wait && (A::INLINE || A::GATHERS);
         let claim = Claim::new(self.slot, ticket, &connection.socket);

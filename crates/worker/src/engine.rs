@@ -76,7 +76,8 @@ pub struct Engine<A: Application> {
     scratch: Vec<u8>,
     /// Output buffers for requests that run elsewhere.
     pub(crate) spare_buffers: Vec<Vec<u8>>,
-    pub(crate) head: Head,
+    /// Lent to the request that is being read: a head is too large to be moved from hand to hand.
+    pub(crate) head: Option<Box<Head>>,
     /// Connections that are back from a request and have the next one at hand.
     pub(crate) ripe: Vec<Place>,
     /// What is received for requests that run elsewhere.
@@ -210,7 +211,7 @@ impl<A: Application> Engine<A> {
             outbound: Vec::with_capacity(OUTBOUND),
             scratch: Vec::with_capacity(OUTBOUND),
             spare_buffers: Vec::new(),
-            head: Head::default(),
+            head: None,
             ripe: Vec::new(),
             landing: Vec::new(),
             lent: None,
@@ -449,7 +450,7 @@ impl<A: Application> Engine<A> {
     fn recover(&mut self, key: usize) {
         self.reclaim();
         self.seats.try_remove(key);
-        self.head.clear();
+        self.head = None;
         if let Some(ticket) = self.called.take() {
             self.slot.drop_request(ticket);
         }

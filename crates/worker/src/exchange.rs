@@ -52,8 +52,15 @@ pub struct Exchange<C> {
     /// Before the connection, which must not be closed under the watchdog.
     claim: Claim,
     connection: Box<Connection<C>>,
-    /// Serialised and not yet offered to the socket; what is before `from` belongs to others.
+    /// Serialised and not yet offered to the socket; what is before [`Reply::from`] belongs to others.
     buffer: Vec<u8>,
+}
+
+/// How far a response has come. It is kept in the connection: an exchange goes through many hands,
+/// and so is small.
+#[derive(Default)]
+pub(crate) struct Reply {
+    /// Where it begins in the buffer.
     from: usize,
     /// A small whole response may wait in the buffer for the end of the loop's turn.
     may_wait: bool,
@@ -85,8 +92,10 @@ pub struct Departure {
     pub(crate) interest: Option<Interest>,
 }
 
+#[derive(Default)]
 enum Stage {
     /// The head is not written.
+    #[default]
     Open,
     /// The head is written, the body is under way.
     Started { body: BodyEncoder, keep_alive: bool },
@@ -122,7 +131,7 @@ pub(crate) struct Ended<C> {
 
 impl<C> Exchange<C> {
     pub(crate) fn new(
-        connection: Box<Connection<C>>,
+        mut connection: Box<Connection<C>>,
         buffer: Vec<u8>,
         date: DateLine,
         facts: Facts,
@@ -130,11 +139,8 @@ impl<C> Exchange<C> {
         push: Push,
         claim: Claim,
     ) -> Exchange<C> {
-        Exchange {
-            claim,
-            connection,
+        connection.reply = Reply {
             from: buffer.len(),
-            buffer,
             may_wait,
             push,
             date,
@@ -145,24 +151,29 @@ impl<C> Exchange<C> {
             bytes_sent: 0,
             failure: None,
             body: ComingBody::default(),
+        };
+        Exchange {
+            claim,
+            connection,
+            buffer,
         }
     }
 
     /// Notes what is still to come of the request.
     pub(crate) fn expect(&mut self, body: ComingBody) {
-        self.body = body;
+        self.connection.reply.body = body;
     }
 
     /// The body of the request had not come whole when it was called; the rest goes to
     /// [`Application::arrived`](crate::Application::arrived).
     #[inline]
     pub fn body_is_coming(&self) -> bool {
-        self.body.is_coming
+        self.connection.reply.body.is_coming
     }
 
     /// The body is asked for: a client that waits for it is told to go on (RFC 9110 §10.1.1).
     pub fn ask_for_body(&mut self) -> Result<(), Gone> {
-        if std::mem::take(&mut self.body.waits_for_continue) {
+        if std::mem::take(&mut self.connection.reply.body.waits_for_continue) {
             self.interim(response::CONTINUE)
         } else {
             Ok(())
@@ -173,8 +184,8 @@ impl<C> Exchange<C> {
     pub fn depart(&mut self) -> Departure {
         // A client that is gone shows with the next write.
         let _ = self.flush();
-        self.may_wait = false;
-        self.from = 0;
+        self.connection.reply.may_wait = false;
+        self.connection.reply.from = 0;
         Departure {
             buffer: std::mem::take(&mut self.buffer),
             socket: Arc::clone(&self.connection.socket),
@@ -200,13 +211,13 @@ impl<C> Exchange<C> {
     /// The client is gone, or the response was broken off.
     #[inline]
     pub fn is_cut(&self) -> bool {
-        matches!(self.stage, Stage::Cut)
+        matches!(self.connection.reply.stage, Stage::Cut)
     }
 
     /// The response is complete.
     #[inline]
     pub fn is_complete(&self) -> bool {
-        matches!(self.stage, Stage::Complete { .. })
+        matches!(self.connection.reply.stage, Stage::Complete { .. })
     }
 
     /// The connection itself, after a response that changes the protocol. What is received goes to
@@ -216,7 +227,8 @@ impl<C> Exchange<C> {
             return self.too_late();
         }
         self.flush()?;
-        Ok(Raw::new(self.connection, self.bytes_sent))
+        let sent = self.connection.reply.bytes_sent;
+        Ok(Raw::new(self.connection, sent))
     }
 
     /// The seat to give it back to.
@@ -250,22 +262,22 @@ impl<C> Exchange<C> {
     /// The head was written.
     #[inline]
     pub fn is_started(&self) -> bool {
-        !matches!(self.stage, Stage::Open)
+        !matches!(self.connection.reply.stage, Stage::Open)
     }
 
     /// Status of the response, 0 before its head.
     pub fn status(&self) -> u16 {
-        self.status
+        self.connection.reply.status
     }
 
     /// Body bytes given to the client so far, without chunk framing.
     pub fn body_sent(&self) -> u64 {
-        self.body_sent
+        self.connection.reply.body_sent
     }
 
     /// This connection carries no request after this one.
     pub fn close_after(&mut self) {
-        self.facts.keep_alive = false;
+        self.connection.reply.facts.keep_alive = false;
     }
 
     /// Writes the response head. Ignored when one was written before.
@@ -278,20 +290,20 @@ impl<C> Exchange<C> {
             let _: Result<(), Gone> = self.too_late();
             return;
         }
-        if self.body.waits_for_continue {
+        if self.connection.reply.body.waits_for_continue {
             // The client may send its body or not: nobody can tell where the next request begins.
-            self.facts.keep_alive = false;
+            self.connection.reply.facts.keep_alive = false;
         }
         let sent = response::write_head(
             &mut self.buffer,
-            &self.facts,
+            &self.connection.reply.facts,
             status,
             code,
-            self.date.line(),
+            self.connection.reply.date.line(),
             fields,
         );
-        self.status = code;
-        self.stage = Stage::Started {
+        self.connection.reply.status = code;
+        self.connection.reply.stage = Stage::Started {
             body: sent.body,
             keep_alive: sent.keep_alive,
         };
@@ -300,11 +312,15 @@ impl<C> Exchange<C> {
     /// Adds to the body. Small pieces leave with the next [`Exchange::flush`].
     #[inline]
     pub fn write(&mut self, data: &[u8]) -> Result<(), Gone> {
-        let Stage::Started { body, .. } = &mut self.stage else {
+        let Stage::Started { body, .. } = &mut self.connection.reply.stage else {
             return Err(Gone);
         };
         let frame = body.frame(data.len());
-        self.body_sent = self.body_sent.saturating_add(frame.take as u64);
+        self.connection.reply.body_sent = self
+            .connection
+            .reply
+            .body_sent
+            .saturating_add(frame.take as u64);
         self.buffer.reserve(data.len().saturating_add(FRAMING));
         self.buffer.extend_from_slice(frame.prefix());
         self.buffer
@@ -323,11 +339,15 @@ impl<C> Exchange<C> {
         if data.len() < WORTH_SHARING {
             return self.write(data);
         }
-        let Stage::Started { body, .. } = &mut self.stage else {
+        let Stage::Started { body, .. } = &mut self.connection.reply.stage else {
             return Err(Gone);
         };
         let frame = body.frame(data.len());
-        self.body_sent = self.body_sent.saturating_add(frame.take as u64);
+        self.connection.reply.body_sent = self
+            .connection
+            .reply
+            .body_sent
+            .saturating_add(frame.take as u64);
         self.buffer.extend_from_slice(frame.prefix());
         if frame.take < data.len() {
             // Only a response that says more than its Content-Length comes here.
@@ -346,7 +366,7 @@ impl<C> Exchange<C> {
         let data = (*bytes).as_ref();
         let mut sent = 0;
         if self.has_room()? {
-            let most = self.push.most();
+            let most = self.connection.reply.push.most();
             let (first, end) = match data.get(..most) {
                 Some(first) => (first, &b""[..]),
                 None => (data, suffix),
@@ -358,15 +378,16 @@ impl<C> Exchange<C> {
                 Progress::WouldBlock => {}
                 Progress::Ended => return self.gone(),
             }
-            self.push.sent(sent, Some(since));
+            self.connection.reply.push.sent(sent, Some(since));
         }
-        self.bytes_sent = self.bytes_sent.saturating_add(sent as u64);
+        self.connection.reply.bytes_sent =
+            self.connection.reply.bytes_sent.saturating_add(sent as u64);
         let of_data = sent.saturating_sub(self.own().len());
         let of_suffix = of_data.saturating_sub(data.len());
         let is_left = of_data < data.len();
         let unsent = self
             .buffer
-            .get(self.from.saturating_add(sent)..)
+            .get(self.connection.reply.from.saturating_add(sent)..)
             .unwrap_or_default();
         let output = &mut self.connection.output;
         let kept = output
@@ -379,13 +400,13 @@ impl<C> Exchange<C> {
                 }
             })
             .and_then(|()| output.push(suffix.get(of_suffix..).unwrap_or_default()));
-        self.buffer.truncate(self.from);
+        self.buffer.truncate(self.connection.reply.from);
         self.stored(kept)
     }
 
     /// Adds a part of a file to the body; the kernel sends it, at the client's pace.
     pub fn write_file(&mut self, file: File, offset: u64, length: u64) -> Result<(), Gone> {
-        let Stage::Started { body, .. } = &mut self.stage else {
+        let Stage::Started { body, .. } = &mut self.connection.reply.stage else {
             return Err(Gone);
         };
         let frame = body.frame(usize::try_from(length).unwrap_or(usize::MAX));
@@ -406,7 +427,7 @@ impl<C> Exchange<C> {
     #[inline]
     pub fn flush_block(&mut self) -> Result<(), Gone> {
         let is_whole = matches!(
-            self.stage,
+            self.connection.reply.stage,
             Stage::Started {
                 body: BodyEncoder::Known { left: 0 },
                 ..
@@ -422,8 +443,8 @@ impl<C> Exchange<C> {
     /// Small, whole, and nothing of it sent.
     #[inline]
     fn can_wait(&self) -> bool {
-        self.may_wait
-            && self.bytes_sent == 0
+        self.connection.reply.may_wait
+            && self.connection.reply.bytes_sent == 0
             && self.connection.output.is_empty()
             && self.own().len() <= SMALL
     }
@@ -441,24 +462,25 @@ impl<C> Exchange<C> {
                 Progress::WouldBlock => {}
                 Progress::Ended => return self.gone(),
             }
-            self.push.sent(sent, None);
+            self.connection.reply.push.sent(sent, None);
         }
-        self.bytes_sent = self.bytes_sent.saturating_add(sent as u64);
-        let unsent = self.from.saturating_add(sent);
+        self.connection.reply.bytes_sent =
+            self.connection.reply.bytes_sent.saturating_add(sent as u64);
+        let unsent = self.connection.reply.from.saturating_add(sent);
         let rest = self.buffer.get(unsent..).unwrap_or_default();
         let kept = if rest.is_empty() {
             Ok(())
         } else {
             self.connection.output.push(rest)
         };
-        self.buffer.truncate(self.from);
+        self.buffer.truncate(self.connection.reply.from);
         self.stored(kept)
     }
 
     /// Sends a finished response that was to wait for others, now.
     #[inline]
     pub fn send_now(&mut self) {
-        if matches!(self.stage, Stage::Complete { .. }) {
+        if matches!(self.connection.reply.stage, Stage::Complete { .. }) {
             // A client that is gone shows in the stage.
             let _ = self.flush();
         }
@@ -467,28 +489,31 @@ impl<C> Exchange<C> {
     /// What this exchange has collected.
     #[inline]
     fn own(&self) -> &[u8] {
-        self.buffer.get(self.from..).unwrap_or_default()
+        self.buffer
+            .get(self.connection.reply.from..)
+            .unwrap_or_default()
     }
 
     /// Nothing older waits, so that the socket may be written directly.
     #[inline]
     fn has_room(&mut self) -> Result<bool, Gone> {
         if self.connection.output.is_empty() {
-            return Ok(self.push.most() > 0);
+            return Ok(self.connection.reply.push.most() > 0);
         }
         self.send_older()
     }
 
     fn send_older(&mut self) -> Result<bool, Gone> {
-        let most = self.push.most();
+        let most = self.connection.reply.push.most();
         if most == 0 {
             return Ok(false);
         }
         let since = Moment::now();
         let Connection { output, socket, .. } = &mut *self.connection;
         let (progress, sent) = output.send(&*socket, most);
-        self.push.sent(sent, Some(since));
-        self.bytes_sent = self.bytes_sent.saturating_add(sent as u64);
+        self.connection.reply.push.sent(sent, Some(since));
+        self.connection.reply.bytes_sent =
+            self.connection.reply.bytes_sent.saturating_add(sent as u64);
         match progress {
             Progress::Bytes(_) => Ok(true),
             Progress::WouldBlock => Ok(false),
@@ -505,14 +530,14 @@ impl<C> Exchange<C> {
     /// The same, with finished trailer lines where the framing has a place for them.
     #[inline]
     pub fn finish_with_trailers(&mut self, trailers: &[u8]) {
-        let Stage::Started { body, keep_alive } = &mut self.stage else {
+        let Stage::Started { body, keep_alive } = &mut self.connection.reply.stage else {
             return;
         };
         let complete = body.finish_with_trailers(trailers, &mut self.buffer);
         // RFC 9112 §8: a body shorter than announced leaves the client waiting for the rest.
         let keep_alive = *keep_alive && complete == Finish::Complete;
         if self.can_wait() || self.flush().is_ok() {
-            self.stage = Stage::Complete { keep_alive };
+            self.connection.reply.stage = Stage::Complete { keep_alive };
         }
     }
 
@@ -520,9 +545,9 @@ impl<C> Exchange<C> {
     pub fn cut(&mut self) {
         // What was written so far still goes out.
         let _ = self.flush();
-        self.stage = match self.stage {
+        self.connection.reply.stage = match self.connection.reply.stage {
             Stage::Cut => Stage::Cut,
-            _ if self.failure.is_some() => Stage::Cut,
+            _ if self.connection.reply.failure.is_some() => Stage::Cut,
             _ => Stage::Complete { keep_alive: false },
         };
     }
@@ -537,10 +562,10 @@ impl<C> Exchange<C> {
             let _: Result<(), Gone> = self.too_late();
             return;
         }
-        self.status = status;
+        self.connection.reply.status = status;
         self.buffer.extend_from_slice(message);
         if self.flush().is_ok() {
-            self.stage = Stage::Complete { keep_alive: false };
+            self.connection.reply.stage = Stage::Complete { keep_alive: false };
         }
     }
 
@@ -565,7 +590,7 @@ impl<C> Exchange<C> {
     /// The watchdog has answered: nothing of the application's is sent.
     #[cold]
     fn too_late<T>(&mut self) -> Result<T, Gone> {
-        self.status = TIMED_OUT;
+        self.connection.reply.status = TIMED_OUT;
         self.gone()
     }
 
@@ -593,15 +618,15 @@ impl<C> Exchange<C> {
 
     fn stored(&mut self, kept: io::Result<()>) -> Result<(), Gone> {
         kept.or_else(|error| {
-            self.failure = Some(error);
+            self.connection.reply.failure = Some(error);
             self.gone()
         })
     }
 
     #[cold]
     fn gone<T>(&mut self) -> Result<T, Gone> {
-        self.stage = Stage::Cut;
-        self.buffer.truncate(self.from);
+        self.connection.reply.stage = Stage::Cut;
+        self.buffer.truncate(self.connection.reply.from);
         Err(Gone)
     }
 
@@ -609,26 +634,28 @@ impl<C> Exchange<C> {
         if !self.claim.take() {
             let _: Result<(), Gone> = self.too_late();
         }
-        if let Stage::Started { .. } | Stage::Open = self.stage {
+        if let Stage::Started { .. } | Stage::Open = self.connection.reply.stage {
             // The application layer always finishes, answers or cuts; if it did not, the
             // client must not take what it got for whole.
             self.cut();
         }
-        let outcome = match self.stage {
+        let outcome = match self.connection.reply.stage {
             Stage::Complete { keep_alive: true } => Outcome::KeepAlive,
             Stage::Complete { keep_alive: false } => Outcome::Close,
             Stage::Open | Stage::Started { .. } | Stage::Cut => Outcome::Cut,
         };
         let waiting = self.own().len();
-        self.connection.waiting = (waiting > 0).then_some(self.from..self.buffer.len());
+        self.connection.waiting =
+            (waiting > 0).then_some(self.connection.reply.from..self.buffer.len());
+        let reply = &mut self.connection.reply;
         Ended {
+            outcome,
+            status: reply.status,
+            bytes_sent: reply.bytes_sent.saturating_add(waiting as u64),
+            sending: reply.push.sending(),
+            failure: reply.failure.take(),
             connection: self.connection,
             buffer: self.buffer,
-            outcome,
-            status: self.status,
-            bytes_sent: self.bytes_sent.saturating_add(waiting as u64),
-            sending: self.push.sending(),
-            failure: self.failure,
         }
     }
 }

@@ -66,7 +66,8 @@ impl Pace {
     }
 }
 
-/// How far one exchange may push its response into its socket itself.
+/// How far one exchange may push its response into its socket itself. The default has no limits.
+#[derive(Default)]
 pub(crate) struct Push {
     /// The turn has sent its share.
     haste: Option<Haste>,
@@ -81,14 +82,6 @@ struct Haste {
 }
 
 impl Push {
-    /// As far as the socket takes it.
-    pub fn unhurried() -> Push {
-        Push {
-            haste: None,
-            sending: 0,
-        }
-    }
-
     /// Most bytes that may be offered now.
     #[inline]
     pub fn most(&mut self) -> usize {

@@ -10,7 +10,7 @@ pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 pub const SERVER: &[u8] = b"Server: oxicorn\r\n";
 
 /// What the head of a response depends on besides the application.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Facts {
     /// Version of the request; the response has the same, but none above HTTP/1.1.
     pub version: Version,
