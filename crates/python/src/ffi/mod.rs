@@ -5,10 +5,12 @@ use std::os::fd::BorrowedFd;
 
 use pyo3::prelude::*;
 
+pub mod cell;
 pub mod fork;
 pub mod function;
 pub mod text;
 
+pub use cell::{AttachedCell, Lent};
 pub use function::{Function, call_named, call_three, call_two};
 pub use text::{PinnedBytes, latin1, one_byte_text};
 

@@ -1,13 +1,13 @@
 //! What is kept with a connection from request to request: the peer as Python sees it.
 
 use std::os::fd::{AsFd, AsRawFd, IntoRawFd, OwnedFd};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 
 use oxicorn_worker::Peer;
 use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::PyString;
+use pyo3::types::{PyDict, PyString};
 
 /// A connection's values for the environ.
 pub struct Client {
@@ -15,6 +15,16 @@ pub struct Client {
     /// Absent on unix sockets.
     pub remote_port: Option<Py<PyString>>,
     pub socket: Py<ClientSocket>,
+    /// Made with its second request.
+    pub start: OnceLock<Start>,
+}
+
+/// What the environs of a connection that carries several requests begin as: a base environ with the
+/// client's own values in it.
+pub struct Start {
+    pub environ: Py<PyDict>,
+    /// Of those that share the functions in it, which live as long as this is the worker's.
+    pub family: Arc<()>,
 }
 
 impl Client {
@@ -42,6 +52,7 @@ impl Client {
             remote_addr: address.unbind(),
             remote_port: port.map(Bound::unbind),
             socket: Py::new(py, socket)?,
+            start: OnceLock::new(),
         })
     }
 }

@@ -5,8 +5,6 @@
 //! application does not keep them. If it does, they stay bound to a cycle that is over, and calling
 //! them raises.
 
-use std::sync::{Mutex, MutexGuard};
-
 use oxicorn_http::Version;
 use oxicorn_http::response::Fields;
 use oxicorn_worker::Exchange;
@@ -17,12 +15,12 @@ use pyo3::types::PyList;
 use super::client::Client;
 use super::lines::Lines;
 use super::start_response::{EarlyHints, StartResponse, Write};
-use crate::ffi::{Function, references};
+use crate::ffi::{AttachedCell, Function, Lent, references};
 
 /// What the functions of one request share.
 #[pyclass(frozen)]
 pub struct Cycle {
-    answer: Mutex<Answer>,
+    answer: AttachedCell<Answer>,
 }
 
 /// The answer as far as it has come.
@@ -56,12 +54,11 @@ pub struct Given {
 
 impl Cycle {
     /// The answer, for as long as no Python code runs.
-    pub fn answer(&self) -> PyResult<MutexGuard<'_, Answer>> {
-        // Never waits: the lock is only held between two calls into Python, so whoever holds it
-        // would be a caller further up in this very thread.
+    #[inline]
+    pub fn answer<'a>(&'a self, py: Python<'a>) -> PyResult<Lent<'a, Answer>> {
         self.answer
-            .try_lock()
-            .map_err(|_| PyRuntimeError::new_err("the response is in use"))
+            .lend(py)
+            .ok_or_else(|| PyRuntimeError::new_err("the response is in use"))
     }
 }
 
@@ -114,13 +111,13 @@ impl Kit {
         let cycle = Bound::new(
             py,
             Cycle {
-                answer: Mutex::new(Answer::default()),
+                answer: AttachedCell::new(Answer::default()),
             },
         )?;
         let start_response = Function::bind::<StartResponse>(cycle.as_any())?.unbind();
         let early_hints = Function::bind::<EarlyHints>(cycle.as_any())?.unbind();
         let write = Function::bind::<Write>(cycle.as_any())?.unbind();
-        cycle.get().answer()?.write = Some(write);
+        cycle.get().answer(py)?.write = Some(write);
         let early_hints_kept = isize::try_from(bases)
             .unwrap_or(isize::MAX)
             .saturating_add(1);
@@ -151,8 +148,13 @@ impl Kit {
 
     /// A new answer begins.
     #[inline]
-    pub fn begin(&self, exchange: Exchange<Client>, version: Version) -> PyResult<()> {
-        let mut answer = self.cycle().answer()?;
+    pub fn begin(
+        &self,
+        py: Python<'_>,
+        exchange: Exchange<Client>,
+        version: Version,
+    ) -> PyResult<()> {
+        let mut answer = self.cycle().answer(py)?;
         answer.given = None;
         answer.version = version;
         answer.exchange = Some(exchange);
@@ -161,17 +163,18 @@ impl Kit {
 
     /// The answer is over.
     #[inline]
-    pub fn end(&self) -> PyResult<Option<Exchange<Client>>> {
-        Ok(self.cycle().answer()?.exchange.take())
+    pub fn end(&self, py: Python<'_>) -> PyResult<Option<Exchange<Client>>> {
+        Ok(self.cycle().answer(py)?.exchange.take())
     }
 
-    /// The application kept nothing that belongs to the request.
+    /// The application kept nothing that belongs to the request. `starts` is the number of
+    /// connections' own base environs.
     #[inline]
-    pub fn is_free(&self, py: Python<'_>) -> bool {
+    pub fn is_free(&self, py: Python<'_>, starts: isize) -> bool {
         references(&self.start_response, py) == 1
-            && references(&self.early_hints, py) == self.early_hints_kept
+            && references(&self.early_hints, py) == self.early_hints_kept.saturating_add(starts)
             && references(&self.cycle, py) == CYCLE_KEPT
-            && self.cycle().answer().is_ok_and(|answer| {
+            && self.cycle().answer(py).is_ok_and(|answer| {
                 answer
                     .write
                     .as_ref()
@@ -183,8 +186,10 @@ impl Kit {
 impl Drop for Kit {
     fn drop(&mut self) {
         // The answer holds the function and the function holds the cycle.
-        if let Ok(mut answer) = self.cycle().answer() {
-            answer.write = None;
-        }
+        Python::attach(|py| {
+            if let Ok(mut answer) = self.cycle().answer(py) {
+                answer.write = None;
+            }
+        });
     }
 }

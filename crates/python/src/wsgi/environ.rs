@@ -1,11 +1,14 @@
 //! The environ of PEP 3333, as Gunicorn fills it.
 
+use std::sync::Arc;
+
 use oxicorn_http::{FieldKind, Refused, Scheme, decode_path, path_below};
 use oxicorn_worker::{Body, Request};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
 
-use super::client::Client;
+use super::client::{Client, Start};
 use super::file_wrapper::FileWrapper;
 use super::input::Input;
 use super::names::Names;
@@ -43,6 +46,8 @@ pub struct Environs {
     script_name: Vec<u8>,
     decoded: Vec<u8>,
     requests: u64,
+    /// Shared with the connections' own bases that were made from the present ones.
+    family: Arc<()>,
 }
 
 struct Base {
@@ -120,17 +125,25 @@ impl Environs {
             script_name: common.script_name.clone(),
             decoded: Vec::new(),
             requests: 0,
+            family: Arc::new(()),
         })
     }
 
     /// Puts the function that sends early hints into all environs to come.
-    pub fn set_early_hints(&self, py: Python<'_>, function: &Bound<'_, PyAny>) -> PyResult<()> {
+    pub fn set_early_hints(&mut self, py: Python<'_>, function: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.family = Arc::new(());
         for base in &self.bases {
             base.dict
                 .bind(py)
                 .set_item(&self.words.early_hints, function)?;
         }
         Ok(())
+    }
+
+    /// How many connections have bases of their own that hold the present functions.
+    #[inline]
+    pub fn starts(&self) -> isize {
+        isize::try_from(Arc::strong_count(&self.family) - 1).unwrap_or(isize::MAX)
     }
 
     /// The environ of one request; takes its body.
@@ -147,9 +160,25 @@ impl Environs {
                 PyErr::new::<pyo3::exceptions::PySystemError, _>("unknown listener").into(),
             );
         };
-        let environ = base.dict.bind(py).copy()?;
+        let environ = match client.start.get() {
+            Some(start) if Arc::ptr_eq(&start.family, &self.family) => {
+                start.environ.bind(py).copy()?
+            }
+            start => {
+                let environ = base.dict.bind(py).copy()?;
+                self.set_client(&environ, client, peer)?;
+                // An application that keeps what belongs to its requests gets new functions all the
+                // time, which a base of its own would not have: it is made once.
+                if start.is_none() && request.number > 1 {
+                    let _ = client.start.set(Start {
+                        environ: environ.copy()?.unbind(),
+                        family: Arc::clone(&self.family),
+                    });
+                }
+                environ
+            }
+        };
         self.set_request_line(&environ, request)?;
-        self.set_client(&environ, client, peer)?;
         self.set_fields(&environ, request)?;
         if let Some(input) = take_input(py, &mut request.body)? {
             environ.set_item(&self.words.input, input)?;
@@ -329,35 +358,42 @@ fn base_dict<'py>(
     empty_input: &Py<Input>,
 ) -> PyResult<Bound<'py, PyDict>> {
     let dict = PyDict::new(py);
-    dict.set_item("wsgi.version", (1, 0))?;
-    dict.set_item("wsgi.url_scheme", "http")?;
-    dict.set_item("wsgi.input", empty_input)?;
-    dict.set_item("wsgi.errors", &common.errors)?;
-    dict.set_item("wsgi.multithread", common.multithread)?;
-    dict.set_item("wsgi.multiprocess", common.multiprocess)?;
-    dict.set_item("wsgi.run_once", false)?;
-    dict.set_item("wsgi.file_wrapper", py.get_type::<FileWrapper>())?;
-    dict.set_item("wsgi.input_terminated", true)?;
-    dict.set_item("wsgi.early_hints", py.None())?;
-    dict.set_item("SERVER_SOFTWARE", crate::SERVER_SOFTWARE)?;
-    dict.set_item("gunicorn.socket", py.None())?;
-    dict.set_item("REQUEST_METHOD", PyString::intern(py, "GET"))?;
-    dict.set_item("QUERY_STRING", "")?;
-    dict.set_item("RAW_URI", "")?;
-    dict.set_item("SERVER_PROTOCOL", PyString::intern(py, "HTTP/1.1"))?;
-    dict.set_item("SCRIPT_NAME", "")?;
-    dict.set_item("PATH_INFO", "")?;
-    dict.set_item("REMOTE_ADDR", "")?;
-    dict.set_item("REMOTE_PORT", "")?;
+    // Interned keys are found by identity, by us and by applications.
+    dict.set_item(intern!(py, "wsgi.version"), (1, 0))?;
+    dict.set_item(intern!(py, "wsgi.url_scheme"), "http")?;
+    dict.set_item(intern!(py, "wsgi.input"), empty_input)?;
+    dict.set_item(intern!(py, "wsgi.errors"), &common.errors)?;
+    dict.set_item(intern!(py, "wsgi.multithread"), common.multithread)?;
+    dict.set_item(intern!(py, "wsgi.multiprocess"), common.multiprocess)?;
+    dict.set_item(intern!(py, "wsgi.run_once"), false)?;
+    dict.set_item(
+        intern!(py, "wsgi.file_wrapper"),
+        py.get_type::<FileWrapper>(),
+    )?;
+    dict.set_item(intern!(py, "wsgi.input_terminated"), true)?;
+    dict.set_item(intern!(py, "wsgi.early_hints"), py.None())?;
+    dict.set_item(intern!(py, "SERVER_SOFTWARE"), crate::SERVER_SOFTWARE)?;
+    dict.set_item(intern!(py, "gunicorn.socket"), py.None())?;
+    dict.set_item(intern!(py, "REQUEST_METHOD"), PyString::intern(py, "GET"))?;
+    dict.set_item(intern!(py, "QUERY_STRING"), "")?;
+    dict.set_item(intern!(py, "RAW_URI"), "")?;
+    dict.set_item(
+        intern!(py, "SERVER_PROTOCOL"),
+        PyString::intern(py, "HTTP/1.1"),
+    )?;
+    dict.set_item(intern!(py, "SCRIPT_NAME"), "")?;
+    dict.set_item(intern!(py, "PATH_INFO"), "")?;
+    dict.set_item(intern!(py, "REMOTE_ADDR"), "")?;
+    dict.set_item(intern!(py, "REMOTE_PORT"), "")?;
     let (name, port) = match listener {
         Listener::Ip { name, port } => (name.as_str(), port.to_string()),
         Listener::Unix { .. } => ("", String::new()),
     };
-    dict.set_item("SERVER_NAME", name)?;
-    dict.set_item("SERVER_PORT", port)?;
+    dict.set_item(intern!(py, "SERVER_NAME"), name)?;
+    dict.set_item(intern!(py, "SERVER_PORT"), port)?;
     if let Listener::Unix { .. } = listener {
         // Its place stays: the table keeps the size that 22 keys gave it.
-        dict.del_item("REMOTE_PORT")?;
+        dict.del_item(intern!(py, "REMOTE_PORT"))?;
     }
     Ok(dict)
 }

@@ -109,7 +109,7 @@ impl<'py> Hooks<'py> {
         kit: &Kit,
     ) -> PyResult<()> {
         let py = self.worker.py();
-        let answer = kit.cycle().answer()?;
+        let answer = kit.cycle().answer(py)?;
         let status = latin1(py, &answer.status)?;
         let headers = match answer
             .given

@@ -5,7 +5,7 @@ use oxicorn_http::response::{Fields, Line};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 
-/// Places; each pair of objects has one that it may take.
+/// Places; each pair of objects has two that it may take.
 const PLACES: usize = 32;
 
 /// Longer lines are not kept.
@@ -40,14 +40,18 @@ impl Lines {
         name: &Bound<'_, PyAny>,
         value: &Bound<'_, PyAny>,
     ) -> bool {
-        let place = self.places.get(index(name, value));
-        match place.and_then(|place| place.kept.as_ref()) {
-            Some(kept) if kept.name.is(name) && kept.value.is(value) => {
+        let first = index(name, value);
+        for at in [first, beside(first)] {
+            let place = self.places.get(at);
+            if let Some(kept) = place.and_then(|place| place.kept.as_ref())
+                && kept.name.is(name)
+                && kept.value.is(value)
+            {
                 fields.push_line(&kept.line);
-                true
+                return true;
             }
-            _ => false,
         }
+        false
     }
 
     /// Takes note of a field that was just added to `fields`, where its line begins at `start`.
@@ -59,10 +63,11 @@ impl Lines {
         name: &Bound<'_, PyAny>,
         value: &Bound<'_, PyAny>,
     ) {
-        let Some(place) = self.places.get_mut(index(name, value)) else {
+        let identity = (name.as_ptr() as usize, value.as_ptr() as usize);
+        let at = self.place_for(index(name, value), identity);
+        let Some(place) = self.places.get_mut(at) else {
             return;
         };
-        let identity = (name.as_ptr() as usize, value.as_ptr() as usize);
         if place.last != identity {
             place.last = identity;
             return;
@@ -79,6 +84,26 @@ impl Lines {
             });
         }
     }
+
+    /// Where a pair was noted, or else may be.
+    fn place_for(&self, first: usize, identity: (usize, usize)) -> usize {
+        let last = |at: usize| self.places.get(at).map(|place| place.last);
+        let second = beside(first);
+        let is_second = last(second) == Some(identity)
+            || (last(first) != Some(identity) && last(second) == Some((0, 0)));
+        let is_first_free = last(first) == Some((0, 0));
+        if is_second && !is_first_free {
+            second
+        } else {
+            first
+        }
+    }
+}
+
+/// The other place of a pair whose first one is taken.
+#[inline]
+fn beside(index: usize) -> usize {
+    index ^ 1
 }
 
 #[inline]

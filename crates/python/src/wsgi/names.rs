@@ -124,8 +124,12 @@ impl Names {
                 return Ok((known.key.bind(py).clone(), is_repeated));
             }
         }
-        let key = latin1(py, &canonical)?;
         if self.keys.len() < MOST && name.len() <= LONGEST {
+            // Applications look it up with a literal, which is interned too.
+            let key = match std::str::from_utf8(&canonical) {
+                Ok(text) if text.is_ascii() => PyString::intern(py, text),
+                _ => latin1(py, &canonical)?,
+            };
             let place = self.keys.len();
             self.keys.push(Known {
                 key: key.clone().unbind(),
@@ -138,7 +142,7 @@ impl Names {
             return Ok((key, false));
         }
         // Not remembered, so nobody knows whether it was there before.
-        Ok((key, true))
+        Ok((latin1(py, &canonical)?, true))
     }
 
     fn remember(&mut self, name: &[u8], place: usize) {

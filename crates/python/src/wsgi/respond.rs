@@ -141,10 +141,10 @@ impl<'py> Wsgi<'py> {
         let py = worker.py();
         let bases = listeners.len();
         let kit = Kit::new(py, bases)?;
-        let environs = Environs::new(py, common, listeners.to_vec())?;
+        let mut environs = Environs::new(py, common, listeners.to_vec())?;
         environs.set_early_hints(py, kit.early_hints(py))?;
         let hooks = Hooks::of(worker)?;
-        kit.cycle().answer()?.keep_headers = hooks.is_some();
+        kit.cycle().answer(py)?.keep_headers = hooks.is_some();
         Ok(Wsgi {
             py,
             callable: worker.getattr("wsgi")?,
@@ -212,9 +212,9 @@ impl<'py> Wsgi<'py> {
         let result = match self.prepare(&mut request, &mut exchange) {
             Ok(prepared) => {
                 let environ = environ.insert(prepared);
-                self.kit.begin(exchange, request.head.version)?;
+                self.kit.begin(self.py, exchange, request.head.version)?;
                 let result = self.respond(environ);
-                let Some(kept) = self.kit.end()? else {
+                let Some(kept) = self.kit.end(self.py)? else {
                     return Err(PyAssertionError::new_err("the exchange is lost"));
                 };
                 exchange = kept;
@@ -233,7 +233,7 @@ impl<'py> Wsgi<'py> {
             Err(Failure::Raised(error)) => self.fail(&error, &request, &mut exchange),
         }
         if self.access.is_listening() {
-            let answer = self.kit.cycle().answer()?;
+            let answer = self.kit.cycle().answer(self.py)?;
             let answered = Answered {
                 peer: exchange.peer(),
                 status: &answer.status,
@@ -248,7 +248,7 @@ impl<'py> Wsgi<'py> {
             hooks.after_request(&request, &exchange, environ.as_ref(), &self.kit);
         }
         drop(environ);
-        if !self.kit.is_free(self.py) {
+        if !self.kit.is_free(self.py, self.environs.starts()) {
             self.renew_kit()?;
         }
         Ok(exchange)
@@ -303,13 +303,13 @@ impl<'py> Wsgi<'py> {
                 self.flush()?;
             }
         }
-        self.kit.cycle().answer()?.start()?;
+        self.kit.cycle().answer(self.py)?.start()?;
         Ok(())
     }
 
     #[inline]
     fn send_item(&self, item: &Bound<'py, PyAny>) -> Result<(), Failure> {
-        let mut answer = self.kit.cycle().answer()?;
+        let mut answer = self.kit.cycle().answer(self.py)?;
         let exchange = answer.start()?;
         let bytes = item.cast::<PyBytes>().map_err(|_| not_bytes(item))?;
         let data = bytes.as_bytes();
@@ -322,7 +322,7 @@ impl<'py> Wsgi<'py> {
     }
 
     fn flush(&self) -> Result<(), Failure> {
-        let mut answer = self.kit.cycle().answer()?;
+        let mut answer = self.kit.cycle().answer(self.py)?;
         let exchange = answer.exchange()?;
         exchange.flush_block()?;
         if let Some(patience) = &self.patience {
@@ -342,13 +342,13 @@ impl<'py> Wsgi<'py> {
             let waited = exchange.wait();
             (exchange, waited)
         });
-        self.kit.cycle().answer()?.exchange = Some(exchange);
+        self.kit.cycle().answer(self.py)?.exchange = Some(exchange);
         Ok(waited?)
     }
 
     /// Waits until the client has read enough, while the application's other coroutines go on.
     fn wait_with_others(&self, patience: &Bound<'py, PyAny>) -> Result<(), Failure> {
-        let mut answer = self.kit.cycle().answer()?;
+        let mut answer = self.kit.cycle().answer(self.py)?;
         let exchange = answer.exchange()?;
         if exchange.unsent() <= AHEAD_AT_MOST {
             return Ok(());
@@ -358,7 +358,7 @@ impl<'py> Wsgi<'py> {
         // Until all of it went: what is kept in one piece is only let go as a whole.
         loop {
             let is_reading = patience.call1((descriptor, CLIENT_PATIENCE))?.is_truthy()?;
-            let mut answer = self.kit.cycle().answer()?;
+            let mut answer = self.kit.cycle().answer(self.py)?;
             let exchange = answer.exchange()?;
             if !is_reading {
                 exchange.give_up();
@@ -381,7 +381,7 @@ impl<'py> Wsgi<'py> {
         else {
             return Ok(false);
         };
-        let mut answer = self.kit.cycle().answer()?;
+        let mut answer = self.kit.cycle().answer(self.py)?;
         answer
             .start()?
             .write_file(part.file, part.offset, part.length)?;
@@ -412,7 +412,7 @@ impl<'py> Wsgi<'py> {
     #[cold]
     fn renew_kit(&mut self) -> PyResult<()> {
         self.kit = Kit::new(self.py, self.listeners)?;
-        self.kit.cycle().answer()?.keep_headers = self.hooks.is_some();
+        self.kit.cycle().answer(self.py)?.keep_headers = self.hooks.is_some();
         self.environs
             .set_early_hints(self.py, self.kit.early_hints(self.py))
     }

@@ -38,7 +38,7 @@ impl function::Body for StartResponse {
         };
         let py = bound.py();
         let headers = as_list(&headers)?;
-        let mut answer = bound.cast::<Cycle>()?.get().answer()?;
+        let mut answer = bound.cast::<Cycle>()?.get().answer(bound.py())?;
         permit(&mut answer, exc_info.filter(|info| !info.is_none()))?;
         answer.given = None;
         let Answer {
@@ -153,7 +153,7 @@ impl function::Body for Write {
         let Some(data) = arguments.first().copied().or(keyword) else {
             return Err(PyTypeError::new_err("write takes the data to send"));
         };
-        let mut answer = bound.cast::<Cycle>()?.get().answer()?;
+        let mut answer = bound.cast::<Cycle>()?.get().answer(bound.py())?;
         let exchange = answer.start()?;
         let data = data.cast::<PyBytes>().map_err(|_| not_bytes(&data))?;
         // A client that is gone does not concern the application here; its iterable is not
@@ -191,7 +191,7 @@ impl function::Body for EarlyHints {
         };
         let headers = as_list(&headers)?;
         let mut hints = Fields::default();
-        let mut answer = bound.cast::<Cycle>()?.get().answer()?;
+        let mut answer = bound.cast::<Cycle>()?.get().answer(bound.py())?;
         set_fields(&mut hints, &mut answer.lines, &headers)?;
         let version = answer.version;
         let exchange = answer.exchange()?;
