@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
 from typing import Any
 
 import tornado.httpserver
@@ -142,38 +141,46 @@ class Delegate(HTTPServerConnectionDelegate):
         self._service = service
 
     def start_request(self, server_conn: Any, request_conn: Any) -> HTTPMessageDelegate:
-        """Begin a request."""
-        end = self._begin()
-        message = self._application.start_request(server_conn, Connection(request_conn, end))
-        return Message(message, end)
+        """Wait for a request: tornado calls this before anything has come."""
+        count = Count(self._service)
+        connection = Connection(request_conn, count)
+        return Message(self._application.start_request(server_conn, connection), count)
 
     def on_close(self, server_conn: Any) -> None:
         """A connection has ended."""
         self._application.on_close(server_conn)
 
-    def _begin(self) -> Callable[[], None]:
+
+class Count:
+    """Whether one request is running."""
+
+    def __init__(self, service: TornadoService) -> None:
+        self._service = service
+        self._is_running = False
+
+    def begin(self) -> None:
+        """Its head is there."""
+        self._is_running = True
         self._service.running += 1
-        is_running = True
 
-        def end() -> None:
-            nonlocal is_running
-            if is_running:
-                is_running = False
-                self._service.running -= 1
-                self._service.done()
-
-        return end
+    def end(self) -> None:
+        """It is answered, or nobody waits for that any more."""
+        if self._is_running:
+            self._is_running = False
+            self._service.running -= 1
+            self._service.done()
 
 
 class Message(HTTPMessageDelegate):
     """A request on its way to the application; it ends with its connection if not before."""
 
-    def __init__(self, message: HTTPMessageDelegate, end: Callable[[], None]) -> None:
+    def __init__(self, message: HTTPMessageDelegate, count: Count) -> None:
         self._message = message
-        self._end = end
+        self._count = count
 
     def headers_received(self, start_line: Any, headers: Any) -> Any:
         """Pass the head on."""
+        self._count.begin()
         return self._message.headers_received(start_line, headers)
 
     def data_received(self, chunk: bytes) -> Any:
@@ -186,16 +193,16 @@ class Message(HTTPMessageDelegate):
 
     def on_connection_close(self) -> None:
         """The client is gone."""
-        self._end()
+        self._count.end()
         self._message.on_connection_close()
 
 
 class Connection:
     """What the application answers to; all of it but the end is the connection's own."""
 
-    def __init__(self, connection: Any, end: Callable[[], None]) -> None:
+    def __init__(self, connection: Any, count: Count) -> None:
         self._connection = connection
-        self._end = end
+        self._count = count
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._connection, name)
@@ -203,9 +210,9 @@ class Connection:
     def finish(self) -> None:
         """The response is whole."""
         self._connection.finish()
-        self._end()
+        self._count.end()
 
     def detach(self) -> Any:
         """The connection is not HTTP's any more (WebSocket)."""
-        self._end()
+        self._count.end()
         return self._connection.detach()
