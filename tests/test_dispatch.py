@@ -43,6 +43,7 @@ def ready(serve, workers, *arguments):
     return server
 
 
+@pytest.mark.over("sync", reason="a call that waits holds up nobody there")
 def test_fast_requests_wait_less_with_hand_off(serve):
     plan = users.Plan(users=16, seconds=4, choose=one_in_ten_is_slow, think=0.06)
 

@@ -10,6 +10,8 @@ import pytest
 from support.client import message
 from support.wait import until
 
+pytestmark = pytest.mark.names_class
+
 THREADS = 4
 
 

@@ -84,6 +84,7 @@ def test_a_worker_that_has_grown_is_replaced(start, tmp_path):
     assert master.answers()
 
 
+@pytest.mark.over("sync", "gthread", reason="it loads for as long as workers live here")
 @pytest.mark.beyond_gunicorn
 def test_a_worker_that_is_old_is_replaced(start):
     master = start("--max-worker-lifetime", "1", "--workers", "2")

@@ -94,8 +94,6 @@ class Inotify:
 
     def __init__(self) -> None:
         self._watch = _oxicorn.Watch()
-        self._poll = select.poll()
-        self._poll.register(self._watch.fileno(), select.POLLIN)
         self._placed: set[str] = set()
         self._next_patrol = monotonic() + PATROL
 
@@ -104,14 +102,18 @@ class Inotify:
         if self._place(paths):
             # Before it was watched, nobody would have told us.
             return True
-        if not self._poll.poll(INTERVAL * 1000):
+        if not self._is_told(INTERVAL):
             return self._is_time_for_patrol()
         end = monotonic() + BURST
-        while self._poll.poll(SETTLED * 1000) and monotonic() < end:
+        while self._is_told(SETTLED) and monotonic() < end:
             self._watch.take()
         # Directories and links may have been replaced.
         self._placed.clear()
         return True
+
+    def _is_told(self, seconds: float) -> bool:
+        """Wait for the kernel. Not by poll, which eventlet takes away."""
+        return bool(select.select([self._watch.fileno()], [], [], seconds)[0])
 
     def _place(self, paths: Iterable[str]) -> bool:
         """Watch the directories of these files; true if any is new."""

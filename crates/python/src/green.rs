@@ -42,7 +42,8 @@ pub fn run_green(worker: &Bound<'_, PyAny>) -> PyResult<()> {
         wakeup,
         common,
     } = Parts::of(worker, true)?;
-    options.connections = options.connections.min(config.worker_connections.max(1));
+    let capacity = config.worker_connections.max(1);
+    options.connections = options.connections.min(capacity);
     let pool = Arc::new(Pool {
         worker: worker.clone().unbind(),
         common,
@@ -62,6 +63,7 @@ pub fn run_green(worker: &Bound<'_, PyAny>) -> PyResult<()> {
     let rest = worker.getattr("rest")?;
     let start = worker.getattr("start")?;
     let mut engine_loop = Loop::new(worker, options, sockets, wakeup)?;
+    engine_loop.exchange_connections(&config, capacity)?;
     engine_loop.run_nested(&mut front, &rest, |engine, front| {
         front.settle(engine, &start)?;
         Ok(front.pool.exit_raised.load(Ordering::Acquire))

@@ -148,6 +148,15 @@ impl<'py, A: Application> Loop<'py, A> {
         })
     }
 
+    /// Takes part in the exchange of connections between workers, with room for so many requests at once.
+    pub fn exchange_connections(&mut self, config: &Config, capacity: usize) -> PyResult<()> {
+        if config.handoff {
+            self.engine
+                .join(&process::channel_of(&self.worker)?, capacity)?;
+        }
+        Ok(())
+    }
+
     /// Takes part in the exchange of connections between workers, and starts what notices long calls
     /// where there is something to do about them. The application runs in this thread.
     fn find_help(&mut self, config: &Config) -> PyResult<Option<Helper>>

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import warnings
 from collections.abc import Callable
 from types import FrameType
 
-import eventlet
-import eventlet.hubs
+# It warns of itself, at each start, past every filter. Whoever chose this class knows.
+with warnings.catch_warnings(record=True):
+    import eventlet
+    import eventlet.hubs
 
 from oxicorn.workers import base_async
 
