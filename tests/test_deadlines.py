@@ -51,9 +51,10 @@ def test_a_hung_request_is_answered_reported_and_its_worker_replaced(start, thre
 
 def test_a_hung_greenlet_is_answered_and_found(start):
     pytest.importorskip("gevent")
-    master = start("--timeout", "1", "--worker-class", "gevent", app=APP)
+    # Longer than a busy machine takes for a heartbeat.
+    master = start("--timeout", "4", "--worker-class", "gevent", app=APP)
     before = master.up(1)
-    with ask(master, "/stream/3") as neighbour, ask(master, "/hang") as hung:
+    with ask(master, "/stream/8") as neighbour, ask(master, "/hang") as hung:
         assert hung.receive().status == 504
         assert "in hang_here" in master.wait_for_log("Its thread is at").partition("timed out")[2]
         master.replaced(before, 1)
@@ -74,10 +75,11 @@ def test_everybody_is_answered_when_all_capacity_hangs(start, threads):
 
 
 def test_neighbours_of_a_hung_request_are_served(start):
-    master = start("--timeout", "1", "--threads", "4", app=APP)
+    # Longer than a busy machine takes for a heartbeat.
+    master = start("--timeout", "4", "--threads", "4", app=APP)
     before = master.up(1)
     with Load(str(master.folder / "s"), clients=2, pause=0.002) as load:
-        with ask(master, "/stream/3") as neighbour, ask(master, "/hang") as hung:
+        with ask(master, "/stream/8") as neighbour, ask(master, "/hang") as hung:
             assert hung.receive().status == 504
             master.replaced(before, 1)
             # A response that has begun is not bound by timeout; its worker waited for it.

@@ -2,7 +2,7 @@
 
 use std::os::fd::AsFd;
 
-use oxicorn_sys::scoreboard::{Phase, Slot, Ticket};
+use oxicorn_sys::scoreboard::{Phase, Slot, State, Ticket};
 
 /// The exchange's part of it. Dropped before the connection, so that the watchdog never writes to a
 /// socket that is closed.
@@ -39,6 +39,12 @@ impl Claim {
                 self.slot.phase(self.ticket),
                 Phase::Answering | Phase::Answered
             )
+    }
+
+    /// The worker was told to leave since the request was called: its connection ends with it.
+    #[inline]
+    pub fn is_leaving(&self) -> bool {
+        self.slot.state() == State::Draining
     }
 
     /// This thread, called so by `pthread_self`, runs the request.

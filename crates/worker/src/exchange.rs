@@ -290,6 +290,9 @@ impl<C> Exchange<C> {
             let _: Result<(), Gone> = self.too_late();
             return;
         }
+        if self.claim.is_leaving() {
+            self.connection.reply.facts.keep_alive = false;
+        }
         if self.connection.reply.body.waits_for_continue {
             // The client may send its body or not: nobody can tell where the next request begins.
             self.connection.reply.facts.keep_alive = false;

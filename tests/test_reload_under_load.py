@@ -1,0 +1,132 @@
+"""Reload, upgrade and shutdown while clients go on asking: nobody notices."""
+
+import os
+import time
+
+import pytest
+
+from support import process
+from support.client import message
+from support.load import Load
+from support.wait import until
+
+pytestmark = pytest.mark.beyond_gunicorn
+
+SITE = """
+import os, time
+time.sleep({seconds})
+def app(environ, start_response):
+    body = b"{answer}"
+    start_response("200 OK", [("Content-Length", str(len(body)))])
+    return [body]
+"""
+
+
+def write_site(folder, answer, seconds=0):
+    (folder / "site_app.py").write_text(SITE.format(answer=answer, seconds=seconds))
+
+
+def descriptors(pid):
+    """Open descriptors of a process."""
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+@pytest.mark.parametrize("keep_alive", [True, False], ids=["kept", "fresh"])
+def test_nobody_waits_for_a_slow_import(start, tmp_path, keep_alive):
+    write_site(tmp_path, "v1", seconds=2)
+    master = start("--workers", "2", app="site_app:app")
+    before = master.up(2)
+    write_site(tmp_path, "v2", seconds=2)
+    with Load(str(tmp_path / "s"), clients=4, keep_alive=keep_alive, pause=0.002) as load:
+        master.send("HUP")
+        master.replaced(before, 2)
+        load.more()
+    assert not load.failures
+    assert {answer.text for answer in load.answers} == {"v1", "v2"}
+    # The import takes two seconds; nobody waited for it.
+    assert load.slowest < 1.5
+    # Once the new code answers, both may for a while; in the end only the new one does.
+    assert load.answers[-1].text == "v2"
+
+
+def test_twenty_reloads_in_a_row_leak_nothing(start, tmp_path):
+    write_site(tmp_path, "v1")
+    master = start("--workers", "2", app="site_app:app")
+    before = master.up(2)
+    held = descriptors(master.pid)
+    with Load(str(tmp_path / "s"), clients=4, pause=0.005) as load:
+        for count in range(20):
+            write_site(tmp_path, f"v{count}")
+            master.send("HUP")
+            time.sleep(0.1)  # an impatient operator
+        write_site(tmp_path, "last")
+        master.send("HUP")
+        master.replaced(before, 2)
+        until(lambda: load.answers[-1].text == "last" or load.failures, "the last code")
+        until(lambda: len(master.workers) == 2, "two workers")
+    assert not load.failures
+    assert descriptors(master.pid) == held
+    master.send("TERM")
+    assert master.exit_status() == 0
+    assert "Death of" not in master.log
+
+
+def test_broken_code_is_not_noticed_and_mended_code_is_taken(start, tmp_path):
+    write_site(tmp_path, "v1")
+    master = start("--workers", "2", app="site_app:app")
+    before = master.up(2)
+    with Load(str(tmp_path / "s"), clients=4, pause=0.005) as load:
+        (tmp_path / "site_app.py").write_text("raise RuntimeError('broken')")
+        master.send("HUP")
+        master.wait_for_log("Reload called off: new worker")
+        load.more()
+        assert {answer.text for answer in load.answers} == {"v1"}
+        write_site(tmp_path, "v2")
+        master.send("HUP")
+        master.replaced(before, 2)
+        load.more()
+    assert not load.failures
+    assert load.answers[-1].text == "v2"
+
+
+def test_an_upgrade_loses_no_request(start, tmp_path):
+    master = start("--workers", "2", "--pid", "pid")
+    master.up(2)
+    with Load(str(tmp_path / "s"), clients=4, pause=0.005) as load:
+        master.send("USR2")
+        new = master.pid_in("pid.2")
+        until(lambda: len(process.children(new)) == 2, "the new arbiter's workers")
+        load.more()
+        master.send("TERM")
+        assert master.exit_status() == 0
+        until(lambda: (tmp_path / "pid").exists(), "the promoted arbiter's pid file")
+        load.more()
+    assert not load.failures
+    assert set(load.statuses) == {200}
+
+
+@pytest.mark.parametrize("threads", [1, 3], ids=["sync", "gthread"])
+def test_term_answers_what_is_running_queued_and_about_to_come(start, threads):
+    master = start("--threads", threads)
+    master.up(1)
+    silent = master.connect()
+    kept = master.connect()
+    assert kept.get("/pid").status == 200
+    running = [master.connect() for _ in range(threads)]
+    for connection in running:
+        connection.send(message("GET", "/sleep/1"))
+    master.wait_for_log("begun /sleep/1", threads)
+    queued = [master.connect() for _ in range(3)]
+    for connection in queued:
+        connection.send(message("GET", "/pid"))
+    master.send("TERM")
+    for connection in (silent, kept):
+        connection.send(message("GET", "/pid"))
+    for connection in running:
+        assert connection.receive().text == "slept"
+    for connection in [*queued, silent, kept]:
+        response = connection.receive()
+        assert (response.status, response.header("Connection")) == (200, "close")
+        assert connection.is_closed()
+    assert master.exit_status() == 0
+    assert "Death of" not in master.log
