@@ -80,3 +80,26 @@ def test_a_kept_connection_survives_the_end_of_its_worker(serve):
         response = connection.get("/")
         assert response.status == 200
         assert response.text != before
+
+
+def test_gthread_gives_away_what_comes_while_all_its_threads_are_busy(serve, tmp_path):
+    server = ready(serve, 2, "--threads", "2")
+    found = {}
+
+    def three_of_one_worker():
+        connection = server.connect()
+        of_worker = found.setdefault(connection.get("/").text, [])
+        of_worker.append(connection)
+        return of_worker if len(of_worker) == 3 else None
+
+    *held, kept = until(three_of_one_worker, "three connections of one worker")
+    (busy,) = (pid for pid, connections in found.items() if kept in connections)
+    marks = [tmp_path / "one", tmp_path / "two"]
+    for connection, mark in zip(held, marks, strict=True):
+        connection.send(message("GET", f"/touch-and-sleep{mark}"))
+    until(lambda: all(mark.exists() for mark in marks), "two calls that are under way")
+    assert kept.get("/").text != busy
+    assert [connection.receive().text for connection in held] == [busy, busy]
+    for connections in found.values():
+        for connection in connections:
+            connection.close()

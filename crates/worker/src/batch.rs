@@ -161,6 +161,9 @@ impl<A: Application> Engine<A> {
             // Its bytes have to wait for the next turn.
             return self.watch(key);
         }
+        if self.is_given_away(key) {
+            return;
+        }
         let Some(seat) = self.seats.get_mut(key) else {
             return;
         };

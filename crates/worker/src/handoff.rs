@@ -30,6 +30,8 @@ pub(crate) struct Dispatch {
     pub sender: Sender,
     /// Where messages are received.
     inbox: Vec<u8>,
+    /// Nobody here has time for what comes now.
+    is_full: bool,
 }
 
 /// Gives connections away.
@@ -135,10 +137,44 @@ impl<A: Application> Engine<A> {
         self.dispatch = Some(Dispatch {
             sender,
             inbox: vec![0; LONGEST],
+            is_full: false,
         });
         self.slot
             .set_capacity(u32::try_from(capacity).unwrap_or(u32::MAX));
         Ok(())
+    }
+
+    /// All threads that could run requests are in calls, or not any more: what comes meanwhile is given
+    /// to workers that have time. For a loop that can turn during calls; others have
+    /// [`Engine::relief`].
+    pub fn set_full(&mut self, is_full: bool) {
+        if let Some(dispatch) = &mut self.dispatch {
+            dispatch.is_full = is_full;
+        }
+    }
+
+    /// Gives away a connection that has something to say, if this worker is full and another is not.
+    #[inline]
+    pub(crate) fn is_given_away(&mut self, key: usize) -> bool {
+        match &self.dispatch {
+            Some(dispatch) if dispatch.is_full => self.give_away(key),
+            _ => false,
+        }
+    }
+
+    #[cold]
+    fn give_away(&mut self, key: usize) -> bool {
+        let (Some(dispatch), Some(seat)) = (&self.dispatch, self.seats.get(key)) else {
+            return false;
+        };
+        let connection = seat.connection.as_ref().filter(|one| one.is_movable());
+        let is_sent = connection.is_some_and(|connection| {
+            dispatch.sender.free_siblings() > 0 && dispatch.sender.send(connection, b"")
+        });
+        if is_sent {
+            drop(part_with(&self.poller, &mut self.seats, key));
+        }
+        is_sent
     }
 
     /// Takes one connection out of the channel: a second one might find another worker with more time.

@@ -45,7 +45,10 @@ pub fn run_gthread(worker: &Bound<'_, PyAny>) -> PyResult<()> {
     options.connections = options.connections.min(config.worker_connections.max(1));
     let slot = process::slot_of(worker)?;
     let bell = WakeUp::new()?;
-    let engine = Engine::new(options, sockets, bell.reader(), slot)?;
+    let mut engine = Engine::new(options, sockets, bell.reader(), slot)?;
+    if config.handoff {
+        engine.join(&process::channel_of(worker)?, config.threads.max(1))?;
+    }
     let front = Front::new(worker.clone().unbind(), Arc::clone(&common.access));
     let threads = config.threads.max(1);
     let access = Access::new(py, &common.access);
@@ -196,9 +199,13 @@ impl<'p> MainThread<'p, '_> {
             return;
         };
         match lobby.engine.poll(Duration::ZERO) {
-            Ok(ready) => self.pool.turn(&mut lobby, ready),
+            Ok(ready) => {
+                lobby.engine.set_full(true);
+                self.pool.turn(&mut lobby, ready);
+                lobby.engine.set_full(false);
+            }
             Err(error) => return self.pool.fail(error),
-        };
+        }
         drop(lobby);
         self.pool.settle();
         if self.pool.has_jobs() && !self.pool.lead.is_vacant() {
