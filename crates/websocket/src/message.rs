@@ -68,18 +68,21 @@ impl Assembly {
         codec: Option<&mut Codec>,
         limit: usize,
     ) -> Result<(), Violation> {
-        match (self.under_way, codec) {
+        let taken = match (self.under_way, codec) {
             (
                 Some(UnderWay {
                     compressed: true, ..
                 }),
                 Some(codec),
-            ) => {
-                codec.decompress(piece, &mut self.content, limit)?;
+            ) => codec.decompress(piece, &mut self.content, limit),
+            _ => {
+                self.content.extend_from_slice(piece);
+                Ok(())
             }
-            _ => self.content.extend_from_slice(piece),
-        }
-        self.check_text(false)
+        };
+        // Bad text comes first: which of two faults is named must not depend on the cuts.
+        self.check_text(false)?;
+        taken
     }
 
     /// It is complete.

@@ -220,3 +220,14 @@ fn long_messages_are_compressed_and_short_ones_are_not() {
     let (events, _) = support::read(limit, Some(DEFLATE), &frame(0xc1, payload), []);
     assert_eq!(events, [format!("text {text:?}")]);
 }
+
+#[test]
+fn bad_text_is_named_before_the_bad_compression_behind_it() {
+    // Found by fuzzing: compressed text that is neither text nor, further on, compressed.
+    let input = b"\xf6\x0a\x07\x30\xe8\xe8\xe8\x31\xe8";
+    let payload: Vec<u8> = (input.iter().zip([0x30, 0xe8, 0xe8, 0xe8].iter().cycle()))
+        .map(|(byte, key)| byte ^ key)
+        .collect();
+    read_alike(LIMIT, Some(DEFLATE), &frame(0xc1, &payload), vec![8]);
+    read_alike(LIMIT, Some(DEFLATE), b"\x41\xcb\x0d\x0a\xf6\x0a\x07\x30\xe8\xe8\xe8\x31\xe8", vec![]);
+}
