@@ -93,6 +93,7 @@ fn open(head: &[u8]) -> io::Result<Option<Opening>> {
     let windows = Windows {
         server_bits: 15,
         client_bits: 15,
+        client_takeover: true,
     };
     let method = text.split(' ').next().unwrap_or_default().as_bytes();
     let head = Head {

@@ -2,21 +2,25 @@
 
 use crate::handshake::Refusal;
 
-/// How far back compressed data may refer, as powers of two: what one connection may take of memory.
+/// How far back compressed data may refer: what one connection may take of memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Windows {
-    /// Of what we send, 9 to 15.
+    /// Of what we send, 9 to 15, as a power of two.
     pub server_bits: u8,
     /// Of what clients send, where they let us choose, 9 to 15.
     pub client_bits: u8,
+    /// Whether what clients send may refer to earlier messages. That takes 50 KB for each client
+    /// that ever sent a compressed message, for as long as it stays.
+    pub client_takeover: bool,
 }
 
 impl Default for Windows {
-    /// 4 KiB in either direction: messages are short.
+    /// 4 KiB in either direction: messages are short. A client at rest takes no memory.
     fn default() -> Self {
         Self {
             server_bits: 12,
             client_bits: 12,
+            client_takeover: false,
         }
     }
 }
@@ -83,7 +87,7 @@ fn agree(offer: &Offer<'_>, windows: Windows) -> Option<(Deflate, String)> {
     }
     let deflate = Deflate {
         server_no_context_takeover: server_alone,
-        client_no_context_takeover: client_alone,
+        client_no_context_takeover: client_alone || !windows.client_takeover,
         server_window_bits: server.unwrap_or(15).min(windows.server_bits),
         // Only a client that names the parameter lets us choose.
         client_window_bits: client.map_or(15, |bits| bits.min(windows.client_bits)),
@@ -207,6 +211,7 @@ mod tests {
         let windows = Windows {
             server_bits: 15,
             client_bits: 15,
+            client_takeover: true,
         };
         Ok(negotiate([offer.as_bytes()].into_iter(), windows)?.map(|(_, answer)| answer))
     }
@@ -289,7 +294,8 @@ mod tests {
         );
         assert_eq!(
             answer,
-            "permessage-deflate; server_max_window_bits=12; client_max_window_bits=12"
+            "permessage-deflate; client_no_context_takeover; server_max_window_bits=12; \
+             client_max_window_bits=12"
         );
         // A client that does not name the parameter cannot be told.
         let offer = b"permessage-deflate".as_slice();

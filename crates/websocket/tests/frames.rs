@@ -229,5 +229,10 @@ fn bad_text_is_named_before_the_bad_compression_behind_it() {
         .map(|(byte, key)| byte ^ key)
         .collect();
     read_alike(LIMIT, Some(DEFLATE), &frame(0xc1, &payload), vec![8]);
-    read_alike(LIMIT, Some(DEFLATE), b"\x41\xcb\x0d\x0a\xf6\x0a\x07\x30\xe8\xe8\xe8\x31\xe8", vec![]);
+    read_alike(
+        LIMIT,
+        Some(DEFLATE),
+        b"\x41\xcb\x0d\x0a\xf6\x0a\x07\x30\xe8\xe8\xe8\x31\xe8",
+        vec![],
+    );
 }

@@ -44,6 +44,12 @@ pub trait Application {
         Appetite::Enough
     }
 
+    /// The same for a connection that was [handed over](crate::Engine::hand_over); the bytes may be
+    /// changed in place.
+    fn arrived_raw(&mut self, place: Place, data: &mut [u8]) -> Appetite {
+        self.arrived(place, data)
+    }
+
     /// Something is over for a request that went [away](Called::Away).
     fn ended(&mut self, _place: Place, _end: End<'_>) {}
 

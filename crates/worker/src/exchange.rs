@@ -220,15 +220,12 @@ impl<C> Exchange<C> {
         matches!(self.connection.reply.stage, Stage::Complete { .. })
     }
 
-    /// The connection itself, after a response that changes the protocol. What is received goes to
-    /// the application layer once [`Engine::hand_over`](crate::Engine::hand_over) was asked.
-    pub fn into_raw(mut self) -> Result<Raw<C>, Gone> {
-        if !self.claim.take() {
-            return self.too_late();
-        }
-        self.flush()?;
+    /// The connection, for another protocol. Whether it still is one shows with the next
+    /// [`Raw::send`].
+    pub fn into_raw(mut self) -> Raw<C> {
+        let is_gone = !self.claim.take() || self.flush().is_err();
         let sent = self.connection.reply.bytes_sent;
-        Ok(Raw::new(self.connection, sent))
+        Raw::new(self.connection, sent, is_gone)
     }
 
     /// The seat to give it back to.

@@ -283,7 +283,7 @@ impl<A: Application> Engine<A> {
         landing.resize(SLICE, 0);
         match stream::receive(&away.socket, &mut landing) {
             Progress::Bytes(length) => {
-                let data = landing.get(..length).unwrap_or_default();
+                let data = landing.get_mut(..length).unwrap_or_default();
                 self.deliver(place, data, application);
             }
             Progress::WouldBlock => {}
@@ -293,7 +293,7 @@ impl<A: Application> Engine<A> {
         self.landing = landing;
     }
 
-    fn deliver(&mut self, place: Place, data: &[u8], application: &mut A) {
+    fn deliver(&mut self, place: Place, data: &mut [u8], application: &mut A) {
         let Some(Seat {
             away: Some(away),
             live: Some(live),
@@ -306,7 +306,9 @@ impl<A: Application> Engine<A> {
         match &mut live.reading {
             Reading::Nothing => {}
             Reading::Behind => away.behind.extend_from_slice(data),
-            Reading::Raw => live.is_sated = application.arrived(place, data) == Appetite::Enough,
+            Reading::Raw => {
+                live.is_sated = application.arrived_raw(place, data) == Appetite::Enough;
+            }
             Reading::Body(decoder) => {
                 away.bytes_in = away.bytes_in.saturating_add(data.len() as u64);
                 let mut appetite = Appetite::More;

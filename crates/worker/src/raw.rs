@@ -18,11 +18,11 @@ pub struct Raw<C> {
 }
 
 impl<C> Raw<C> {
-    pub(crate) fn new(connection: Box<Connection<C>>, bytes_sent: u64) -> Raw<C> {
+    pub(crate) fn new(connection: Box<Connection<C>>, bytes_sent: u64, is_gone: bool) -> Raw<C> {
         Raw {
             connection,
             bytes_sent,
-            is_gone: false,
+            is_gone,
         }
     }
 

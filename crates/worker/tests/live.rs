@@ -303,7 +303,7 @@ fn a_connection_can_be_handed_over() {
     let mut fields = Fields::new(Dialect::Asgi);
     fields.push(b"connection", b"upgrade").unwrap();
     exchange.start(b"101 Switching Protocols", 101, &fields);
-    let mut raw = exchange.into_raw().ok().unwrap();
+    let mut raw = exchange.into_raw();
     assert_eq!(server.engine.hand_over(place), b"behind");
     server.send(b"any bytes");
     server.until(|server| server.taker.heard == b"any bytes");

@@ -1,4 +1,4 @@
-use crate::{Action, Const, Conversion, Fallback, Kind, Section, Setting, Status};
+use crate::{Action, Const, Conversion, Fallback, Kind, Section, Setting};
 
 const ENTRY: Setting = Setting {
     section: Section::WorkerProcesses,
@@ -175,9 +175,37 @@ pub const SETTINGS: &[Setting] = &[
         flags: &["--websocket-max-message-size"],
         metavar: "BYTES",
         default: Fallback::Value(Const::Int(16_777_216)),
-        status: Status::Unfinished,
         help: "Largest WebSocket message; 0: no limit.",
+        details: "In bytes, after decompression. A larger one closes the WebSocket with code 1009.",
         ..NUMBER
+    },
+    Setting {
+        name: "websocket_compression",
+        flags: &["--no-websocket-compression"],
+        action: Action::Set(false),
+        kind: Kind::Bool,
+        default: Fallback::Value(Const::Bool(true)),
+        own: true,
+        help: "Do not compress WebSocket messages.",
+        details: "Otherwise permessage-deflate is agreed upon with clients that offer it.",
+        ..ENTRY
+    },
+    Setting {
+        name: "websocket_ping_interval",
+        flags: &["--websocket-ping-interval"],
+        default: Fallback::Value(Const::Int(20)),
+        own: true,
+        help: "Silence after which a WebSocket client is pinged; 0: never.",
+        details: "Anything that the client sends counts, not its pongs alone.",
+        ..SECONDS
+    },
+    Setting {
+        name: "websocket_ping_timeout",
+        flags: &["--websocket-ping-timeout"],
+        default: Fallback::Value(Const::Int(20)),
+        own: true,
+        help: "Silence after a ping that ends a WebSocket; 0: it is never ended for that.",
+        ..SECONDS
     },
     Setting {
         name: "http_parser",

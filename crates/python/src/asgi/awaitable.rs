@@ -9,6 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyIterator;
 
 use super::cycle::Cycle;
+use super::websocket::Socket;
 
 /// The result of something that is done already, without a value.
 #[pyclass(frozen, module = "oxicorn", name = "done")]
@@ -54,13 +55,53 @@ pub enum Wanted {
     Room,
 }
 
-/// Waits on a future of the loop's, again and again until the cycle has what is wanted.
+/// Whom to ask for it.
+pub enum Subject {
+    /// A request.
+    Request(Py<Cycle>),
+    /// A WebSocket.
+    Socket(Py<Socket>),
+}
+
+/// What was wanted, and is there.
+enum Got<'py> {
+    Message(Bound<'py, PyAny>),
+    Room,
+}
+
+impl Subject {
+    fn take<'py>(&self, py: Python<'py>, wanted: Wanted) -> PyResult<Option<Got<'py>>> {
+        Ok(match (self, wanted) {
+            (Subject::Request(one), Wanted::Message) => {
+                Cycle::next_message(one.bind(py))?.map(Got::Message)
+            }
+            (Subject::Socket(one), Wanted::Message) => {
+                Socket::next_message(one.bind(py))?.map(Got::Message)
+            }
+            (Subject::Request(one), Wanted::Room) => {
+                Cycle::room_result(one.bind(py))?.then_some(Got::Room)
+            }
+            (Subject::Socket(one), Wanted::Room) => {
+                Socket::room_result(one.bind(py))?.then_some(Got::Room)
+            }
+        })
+    }
+
+    fn wait_for<'py>(&self, py: Python<'py>, wanted: Wanted) -> PyResult<Bound<'py, PyAny>> {
+        match self {
+            Subject::Request(one) => Cycle::wait_for(one.bind(py), wanted),
+            Subject::Socket(one) => Socket::wait_for(one.bind(py), wanted),
+        }
+    }
+}
+
+/// Waits on a future of the loop's, again and again until its subject has what is wanted.
 ///
 /// The future only wakes; the message is taken when the task runs. So a wait that is cancelled
 /// loses nothing.
 #[pyclass(unsendable, module = "oxicorn", name = "pending")]
 pub struct Pending {
-    cycle: Py<Cycle>,
+    subject: Subject,
     wanted: Wanted,
     /// The iterator of the future that is waited on.
     waiting: RefCell<Option<Py<PyAny>>>,
@@ -68,9 +109,9 @@ pub struct Pending {
 
 impl Pending {
     /// Waits for this.
-    pub fn new(cycle: Py<Cycle>, wanted: Wanted) -> Pending {
+    pub fn new(subject: Subject, wanted: Wanted) -> Pending {
         Pending {
-            cycle,
+            subject,
             wanted,
             waiting: RefCell::new(None),
         }
@@ -90,16 +131,13 @@ impl Pending {
                     None => {}
                 }
             }
-            let cycle = self.cycle.bind(py);
-            let result = match self.wanted {
-                Wanted::Message => Cycle::next_message(cycle)?.map(Some),
-                Wanted::Room => Cycle::room_result(cycle)?.then_some(None),
-            };
-            match result {
-                Some(None) => return Ok(None),
-                Some(Some(message)) => return Err(PyStopIteration::new_err((message.unbind(),))),
+            match self.subject.take(py, self.wanted)? {
+                Some(Got::Room) => return Ok(None),
+                Some(Got::Message(message)) => {
+                    return Err(PyStopIteration::new_err((message.unbind(),)));
+                }
                 None => {
-                    let future = Cycle::wait_for(cycle, self.wanted)?;
+                    let future = self.subject.wait_for(py, self.wanted)?;
                     let iterator = future.call_method0(intern!(py, "__await__"))?;
                     *self.waiting.borrow_mut() = Some(iterator.unbind());
                 }

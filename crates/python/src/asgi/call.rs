@@ -2,8 +2,9 @@
 
 use std::io;
 use std::rc::Rc;
+use std::time::Duration;
 
-use oxicorn_http::Refused;
+use oxicorn_http::{FieldKind, Refused};
 use oxicorn_worker::clock::Moment;
 use oxicorn_worker::{
     Appetite, Application, Body, Called, End, Exchange, NotStarted, Peer, Place, Request,
@@ -21,6 +22,7 @@ use super::scope::Scopes;
 use super::shared::{Command, Shared};
 use super::task::{Ended, Tasks, when_done};
 use super::watch::{Cancel, TaskDone};
+use super::websocket::{self, Socket};
 use crate::ffi::{Function, call_three};
 use crate::wsgi::{Access, Answered, Fault, Journal};
 
@@ -37,10 +39,34 @@ pub struct Asgi {
     /// For the next request, if the last one left it free.
     pub kit: Option<Kit>,
     /// By the number of their seat: the requests that are away.
-    pub away: Vec<Option<(Place, Py<Cycle>)>>,
+    pub away: Vec<Option<(Place, Party)>>,
+    /// Of WebSockets.
+    pub websocket: websocket::Settings,
+    /// When their clients are looked at next.
+    pub next_look: Moment,
     /// What a signal's handler raised while an application ran.
     pub exit: Option<PyErr>,
 }
+
+/// What a connection is used for while it is away from the engine.
+pub enum Party {
+    /// A request.
+    Request(Py<Cycle>),
+    /// A WebSocket.
+    Socket(Py<Socket>),
+}
+
+impl Party {
+    fn clone_ref(&self, py: Python<'_>) -> Party {
+        match self {
+            Party::Request(one) => Party::Request(one.clone_ref(py)),
+            Party::Socket(one) => Party::Socket(one.clone_ref(py)),
+        }
+    }
+}
+
+/// How often the clients of WebSockets are looked at.
+const LOOK: Duration = Duration::from_secs(1);
 
 impl Asgi {
     fn run(
@@ -50,6 +76,16 @@ impl Asgi {
     ) -> PyResult<Called<Client>> {
         let py = self.py;
         let began = self.access.begin();
+        let opening = if request.head.has(FieldKind::Upgrade) {
+            match websocket::open(request, &self.websocket) {
+                Ok(opening) => opening,
+                Err(refusal) => {
+                    return Ok(self.refuse_socket(request, exchange, refusal, began));
+                }
+            }
+        } else {
+            None
+        };
         let mut client = match exchange.client().take() {
             Some(client) => client,
             None => Client::new(py, exchange.peer())?,
@@ -64,6 +100,9 @@ impl Asgi {
                 return Ok(Called::Answered(exchange));
             }
         };
+        if let Some(opening) = opening {
+            return self.call_socket(request, exchange, &scope, opening, began);
+        }
         let kit = match self.kit.take() {
             Some(kit) => kit,
             None => Kit::new(py, &self.shared)?,
@@ -153,7 +192,7 @@ impl Asgi {
         };
         let departure = exchange.depart();
         let waits = exchange.unsent() > 0;
-        self.note_away(place, bound.clone().unbind());
+        self.note_away(place, Party::Request(bound.clone().unbind()));
         drop(state);
         if waits {
             self.shared.command(py, Command::Room(place));
@@ -161,21 +200,53 @@ impl Asgi {
         Ok(Called::Away(departure))
     }
 
-    fn note_away(&mut self, place: Place, cycle: Py<Cycle>) {
+    /// Who hears of what happens to this connection.
+    pub fn note_away(&mut self, place: Place, party: Party) {
         let index = place.index();
         if self.away.len() <= index {
             self.away.resize_with(index.saturating_add(1), || None);
         }
         if let Some(seat) = self.away.get_mut(index) {
-            *seat = Some((place, cycle));
+            *seat = Some((place, party));
         }
     }
 
-    fn away(&self, place: Place) -> Option<&Py<Cycle>> {
+    fn away(&self, place: Place) -> Option<Party> {
         match self.away.get(place.index()) {
-            Some(Some((known, cycle))) if *known == place => Some(cycle),
+            Some(Some((known, party))) if *known == place => Some(party.clone_ref(self.py)),
             _ => None,
         }
+    }
+
+    /// Nobody does any more.
+    pub fn forget_away(&mut self, place: Place) {
+        if let Some(seat) = self.away.get_mut(place.index()) {
+            *seat = None;
+        }
+    }
+
+    /// Looks at the WebSockets' clients. Says when to look again, if there are any.
+    fn look_at_sockets(&mut self, now: Moment) -> Option<Moment> {
+        if now < self.next_look {
+            return (!self.shared.sockets.borrow().is_empty()).then_some(self.next_look);
+        }
+        self.next_look = now.after(LOOK);
+        let py = self.py;
+        let mut is_any = false;
+        let sockets: Vec<Py<Socket>> = self
+            .away
+            .iter()
+            .flatten()
+            .filter_map(|(_, party)| match party {
+                Party::Socket(socket) => Some(socket.clone_ref(py)),
+                Party::Request(_) => None,
+            })
+            .collect();
+        for socket in sockets {
+            is_any = true;
+            Socket::look(socket.bind(py), Duration::from_millis(now.millis()));
+        }
+        is_any.then_some(self.next_look)
     }
 
     /// The response of a request that is away is complete: takes its exchange.
@@ -198,9 +269,7 @@ impl Asgi {
             let cancelled = timer.call_method0(self.py, intern!(self.py, "cancel"));
             cancelled.map_or_else(|error| error.print(self.py), drop);
         }
-        if let Some(seat) = self.away.get_mut(place.index()) {
-            *seat = None;
-        }
+        self.forget_away(place);
         Some((place, exchange))
     }
 
@@ -225,7 +294,7 @@ impl Asgi {
     }
 
     /// What a signal's handler raised ends the worker; what an application raised does not.
-    fn keep_exit(&mut self, ended: Ended) -> Ended {
+    pub fn keep_exit(&mut self, ended: Ended) -> Ended {
         if let Ended::Raised(error) = &ended
             && (error.is_instance_of::<PySystemExit>(self.py)
                 || error.is_instance_of::<PyKeyboardInterrupt>(self.py))
@@ -246,7 +315,8 @@ impl Asgi {
                 .is_ok_and(|alive| !alive)
     }
 
-    fn report(&self, outcome: &Outcome) {
+    /// The error log hears of it.
+    pub fn report(&self, outcome: &Outcome) {
         match &outcome.error {
             Some(error) => self.journal.exception(outcome.message, error),
             None if !outcome.message.is_empty() => self.journal.error(outcome.message),
@@ -307,7 +377,7 @@ impl Application for Asgi {
     }
 
     fn arrived(&mut self, place: Place, data: &[u8]) -> Appetite {
-        let Some(cycle) = self.away(place) else {
+        let Some(Party::Request(cycle)) = self.away(place) else {
             return Appetite::Enough;
         };
         if cycle.borrow(self.py).arrived(self.py, data) {
@@ -317,11 +387,23 @@ impl Application for Asgi {
         }
     }
 
-    fn ended(&mut self, place: Place, end: End<'_>) {
-        let Some(cycle) = self.away(place) else {
-            return;
+    fn arrived_raw(&mut self, place: Place, data: &mut [u8]) -> Appetite {
+        let Some(Party::Socket(socket)) = self.away(place) else {
+            return Appetite::Enough;
         };
-        let cycle = cycle.bind(self.py).clone();
+        if Socket::arrived(socket.bind(self.py), data) {
+            Appetite::Enough
+        } else {
+            Appetite::More
+        }
+    }
+
+    fn ended(&mut self, place: Place, end: End<'_>) {
+        let cycle = match self.away(place) {
+            Some(Party::Request(cycle)) => cycle.into_bound(self.py),
+            Some(Party::Socket(socket)) => return Socket::ended(socket.bind(self.py), &end),
+            None => return,
+        };
         cycle.borrow().ended(self.py, &end);
         if !matches!(end, End::Body)
             && let Err(error) = self.give_grace(&cycle)
@@ -331,10 +413,11 @@ impl Application for Asgi {
     }
 
     fn room(&mut self, place: Place) -> bool {
-        let Some(cycle) = self.away(place) else {
-            return false;
-        };
-        cycle.borrow(self.py).room(self.py)
+        match self.away(place) {
+            Some(Party::Request(cycle)) => cycle.borrow(self.py).room(self.py),
+            Some(Party::Socket(socket)) => Socket::room(socket.bind(self.py)),
+            None => false,
+        }
     }
 
     fn refused(&mut self, peer: &Peer, received: &[u8], refused: &Refused) {
@@ -351,7 +434,12 @@ impl Application for Asgi {
     }
 
     fn turned(&mut self, now: Moment) -> Option<Moment> {
-        self.access.turned(now)
+        let look = self.look_at_sockets(now);
+        let access = self.access.turned(now);
+        match (look, access) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        }
     }
 
     fn trouble(&mut self, peer: &Peer, what: &str, error: &io::Error) {

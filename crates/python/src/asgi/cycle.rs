@@ -314,7 +314,8 @@ impl Cycle {
     }
 }
 
-fn wake_future(future: &Bound<'_, PyAny>) -> PyResult<()> {
+/// Whoever waits on `future` goes on.
+pub fn wake_future(future: &Bound<'_, PyAny>) -> PyResult<()> {
     let py = future.py();
     if !future.call_method0(intern!(py, "done"))?.is_truthy()? {
         future.call_method1(intern!(py, "set_result"), (py.None(),))?;

@@ -16,6 +16,7 @@ use super::scope::Scopes;
 use super::shared::{Shared, Work};
 use super::task::Tasks;
 use super::watch::Disconnect;
+use super::websocket;
 use crate::ffi::{Function, resident};
 use crate::process;
 use crate::worker::{Parent, Parts, drain};
@@ -41,6 +42,8 @@ pub struct Driver {
     has_stopped: Cell<bool>,
     /// The next turn that nothing has to be ready for.
     timer: RefCell<Option<(Moment, Py<PyAny>)>>,
+    /// What the timer calls.
+    tick: RefCell<Option<Py<PyAny>>>,
 }
 
 #[pymethods]
@@ -85,6 +88,8 @@ impl Driver {
             shared: Rc::clone(&shared),
             kit: None,
             away: Vec::new(),
+            websocket: websocket::Settings::of(&config),
+            next_look: Moment::now(),
             exit: None,
         };
         let engine = Engine::new(options, sockets, wakeup.as_fd(), process::slot_of(worker)?)?;
@@ -101,6 +106,7 @@ impl Driver {
             graceful_timeout: config.graceful_timeout as f64,
             has_stopped: Cell::new(false),
             timer: RefCell::new(None),
+            tick: RefCell::new(None),
         })
     }
 
@@ -109,6 +115,7 @@ impl Driver {
         let driver = slf.borrow();
         let turn = slf.getattr("turn")?;
         *driver.shared.turn.borrow_mut() = Some(turn.clone().unbind());
+        *driver.tick.borrow_mut() = Some(slf.getattr("tick")?.unbind());
         driver
             .event_loop
             .bind(slf.py())
@@ -145,6 +152,13 @@ impl Driver {
         self.set_timer(py, work.engine.now(), work.engine.due())
     }
 
+    /// A turn of the timer's. Loops call a little too early at times: the turn then finds nothing due,
+    /// and must know that this timer is used up.
+    fn tick(&self, py: Python<'_>) -> PyResult<()> {
+        *self.timer.borrow_mut() = None;
+        self.turn(py)
+    }
+
     /// Takes the engine out of the loop, and closes what is left of its connections.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         self.event_loop
@@ -158,6 +172,7 @@ impl Driver {
             self.worker.bind(py).setattr("nr", work.engine.requests())?;
         }
         *self.shared.turn.borrow_mut() = None;
+        *self.tick.borrow_mut() = None;
         drop(work);
         Ok(())
     }
@@ -165,14 +180,18 @@ impl Driver {
     /// The tasks of requests that are not done.
     fn tasks(&self, py: Python<'_>) -> PyResult<Vec<Py<PyAny>>> {
         let running = self.shared.running.borrow();
-        running
-            .iter()
-            .filter_map(|(_, cycle)| {
-                let cycle = cycle.borrow(py);
-                let state = cycle.state().ok()?;
-                Some(Ok(state.task.as_ref()?.clone_ref(py)))
-            })
-            .collect()
+        let requests = running.iter().filter_map(|(_, cycle)| {
+            let cycle = cycle.borrow(py);
+            let state = cycle.state().ok()?;
+            Some(Ok(state.task.as_ref()?.clone_ref(py)))
+        });
+        let sockets = self.shared.sockets.borrow();
+        let sockets = sockets.iter().filter_map(|(_, socket)| {
+            let socket = socket.borrow(py);
+            let state = socket.state().ok()?;
+            Some(Ok(state.task.as_ref()?.clone_ref(py)))
+        });
+        requests.chain(sockets).collect()
     }
 }
 
@@ -186,6 +205,7 @@ impl Driver {
         }
         if engine.is_draining() && !self.shared.is_leaving.replace(true) {
             self.end_streams(py)?;
+            websocket::leave_all(py, &self.shared, self.graceful_timeout * SPREAD)?;
         }
         let is_orphan = self.parent.borrow_mut().is_gone(engine.now());
         if is_orphan {
@@ -235,10 +255,10 @@ impl Driver {
         if let Some((_, former)) = timer.take() {
             former.call_method0(py, intern!(py, "cancel"))?;
         }
-        let turn = self.shared.turn.borrow();
-        let Some(turn) = &*turn else { return Ok(()) };
+        let tick = self.tick.borrow();
+        let Some(tick) = &*tick else { return Ok(()) };
         let seconds = now.until(due).as_secs_f64();
-        let next = self.shared.calls.later(seconds, turn.bind(py))?;
+        let next = self.shared.calls.later(seconds, tick.bind(py))?;
         *timer = Some((due, next.unbind()));
         Ok(())
     }

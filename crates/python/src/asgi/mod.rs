@@ -22,6 +22,7 @@ mod send;
 mod shared;
 mod task;
 mod watch;
+mod websocket;
 
 use pyo3::prelude::*;
 

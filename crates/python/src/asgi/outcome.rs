@@ -8,7 +8,7 @@ use super::task::Ended;
 use crate::wsgi::Fault;
 
 /// The answer for an application that fails before it has answered.
-const PAGE: &[u8] =
+pub const PAGE: &[u8] =
     b"HTTP/1.1 500 Internal Server Error\r\nServer: oxicorn\r\nConnection: close\r\n\
     content-type: text/plain; charset=utf-8\r\ncontent-length: 21\r\n\r\nInternal Server Error";
 
@@ -78,7 +78,7 @@ pub fn settle(py: Python<'_>, state: &mut State, ended: &Ended, is_leaving: bool
 }
 
 /// The exception is what `send` raised, or was made of it.
-fn comes_from_disconnect(py: Python<'_>, error: &PyErr) -> bool {
+pub fn comes_from_disconnect(py: Python<'_>, error: &PyErr) -> bool {
     let mut next = Some(error.value(py).clone().into_any());
     for _ in 0..CHAIN {
         let Some(exception) = next.filter(|one| !one.is_none()) else {

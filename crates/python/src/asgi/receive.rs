@@ -5,7 +5,7 @@ use std::ffi::CStr;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 
-use super::awaitable::{Pending, Wanted};
+use super::awaitable::{Pending, Subject, Wanted};
 use super::cycle::Cycle;
 use crate::ffi::function;
 
@@ -26,7 +26,7 @@ impl function::Body for ReceiveMessage {
             return Err(PyTypeError::new_err("receive takes no arguments"));
         }
         let cycle = bound.cast::<Cycle>()?.clone().unbind();
-        let pending = Pending::new(cycle, Wanted::Message);
+        let pending = Pending::new(Subject::Request(cycle), Wanted::Message);
         Ok(Bound::new(bound.py(), pending)?.into_any().unbind())
     }
 }

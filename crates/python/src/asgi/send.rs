@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
 
-use super::awaitable::{Done, Pending, Wanted};
+use super::awaitable::{Done, Pending, Subject, Wanted};
 use super::cycle::{Cycle, HIGH_WATER};
 use super::respond::Stage;
 use super::shared::Command;
@@ -36,7 +36,7 @@ impl function::Body for SendMessage {
         let cycle = bound.cast::<Cycle>()?;
         let is_congested = send(cycle, &message)?;
         if is_congested {
-            let pending = Pending::new(cycle.clone().unbind(), Wanted::Room);
+            let pending = Pending::new(Subject::Request(cycle.clone().unbind()), Wanted::Room);
             return Ok(Bound::new(py, pending)?.into_any().unbind());
         }
         done(py)
@@ -73,7 +73,7 @@ fn send(bound: &Bound<'_, Cycle>, message: &Bound<'_, PyDict>) -> PyResult<bool>
 }
 
 /// The awaitable of everything that is done already.
-fn done(py: Python<'_>) -> PyResult<Py<PyAny>> {
+pub fn done(py: Python<'_>) -> PyResult<Py<PyAny>> {
     static DONE: PyOnceLock<Py<Done>> = PyOnceLock::new();
     let done = DONE.get_or_try_init(py, || Py::new(py, Done))?;
     Ok(done.clone_ref(py).into_any())

@@ -16,6 +16,7 @@ use slab::Slab;
 use super::call::Asgi;
 use super::cycle::Cycle;
 use super::task::Ended;
+use super::websocket::Socket;
 use crate::wsgi::Lines;
 
 /// The engine and what its turns need.
@@ -25,6 +26,8 @@ pub struct Shared {
     commands: RefCell<Vec<Command>>,
     /// Requests whose task is not done. The loop itself keeps no task alive.
     pub running: RefCell<Slab<Py<Cycle>>>,
+    /// The same for WebSockets.
+    pub sockets: RefCell<Slab<Py<Socket>>>,
     /// Response fields that come again and again.
     pub lines: RefCell<Lines>,
     /// The worker is on its way out.
@@ -61,6 +64,12 @@ pub enum Command {
     Done(Py<Cycle>),
     /// The same, if that has not been; its task is done.
     TaskDone(Py<Cycle>, Ended),
+    /// Every further byte of the connection: the WebSocket was accepted.
+    HandOver(Py<Socket>),
+    /// To give a WebSocket's connection back.
+    SocketOver(Py<Socket>),
+    /// The task of a WebSocket is done.
+    SocketTaskDone(Py<Socket>, Ended),
 }
 
 impl LoopCalls {
@@ -114,6 +123,7 @@ impl Shared {
             engine: RefCell::new(None),
             commands: RefCell::default(),
             running: RefCell::default(),
+            sockets: RefCell::default(),
             lines: RefCell::default(),
             is_leaving: Cell::new(false),
             grace,
@@ -129,7 +139,9 @@ impl Shared {
             return;
         };
         let Some(work) = &mut *work else { return };
-        if work.perform(py, command) {
+        // One thing may lead to another.
+        let is_due = work.perform(py, command);
+        if self.perform_commands(py, work) || is_due {
             self.turn_soon(py);
         }
     }
@@ -168,6 +180,11 @@ impl Work {
                 if let Some((place, exchange)) = self.asgi.answered_away(cycle.bind(py), None) {
                     return self.engine.put_back(place, exchange, &mut self.asgi);
                 }
+            }
+            Command::HandOver(socket) => self.hand_over_socket(socket.bind(py)),
+            Command::SocketOver(socket) => return self.end_socket(socket.bind(py)),
+            Command::SocketTaskDone(socket, ended) => {
+                self.socket_task_done(socket.bind(py), ended);
             }
             Command::TaskDone(cycle, ended) => {
                 if let Some((place, exchange)) = self.asgi.task_done(cycle.bind(py), ended) {

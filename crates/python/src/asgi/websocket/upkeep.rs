@@ -1,0 +1,124 @@
+//! What time and the end of the worker do to WebSockets.
+
+use std::ffi::CStr;
+use std::time::Duration;
+
+use oxicorn_websocket::{Keepalive, Pulse};
+use pyo3::prelude::*;
+
+use super::socket::{Socket, Stage, State};
+use crate::asgi::awaitable::Wanted;
+use crate::ffi::function;
+
+/// How long the answer to our close frame is waited for.
+const CLOSE: Duration = Duration::from_secs(5);
+
+/// After so many looks without traffic a connection gives back what memory it can.
+const AT_REST: u8 = 5;
+
+/// RFC 6455 has 1001 for a server that goes down; 1012 (IANA's registry) says that it comes back.
+const RESTART: u16 = 1012;
+
+impl Socket {
+    /// A second has passed.
+    pub fn look(slf: &Bound<'_, Self>, now: Duration) {
+        let socket = slf.borrow();
+        let Ok(mut state) = socket.state() else {
+            return;
+        };
+        let had_ended = state.inbox.end.is_some();
+        state.look(now);
+        state.flush();
+        let has_ended = state.inbox.end.is_some() && !had_ended;
+        drop(state);
+        if has_ended {
+            socket.wake(slf.py(), Wanted::Message);
+            socket.wake(slf.py(), Wanted::Room);
+        }
+        drop(socket);
+        Self::after(slf);
+    }
+
+    /// The worker leaves: says so to both sides.
+    pub fn leave(slf: &Bound<'_, Self>) {
+        let socket = slf.borrow();
+        let Ok(mut state) = socket.state() else {
+            return;
+        };
+        match state.stage {
+            Stage::Connecting => state.deny(b"503 Service Unavailable", 503),
+            Stage::Open => state.say_goodbye(RESTART, "Service Restart"),
+            Stage::Denying { .. } | Stage::Over => return,
+        }
+        state.flush();
+        state.end(RESTART, "Service Restart");
+        drop(state);
+        socket.wake(slf.py(), Wanted::Message);
+        socket.wake(slf.py(), Wanted::Room);
+        drop(socket);
+        Self::after(slf);
+    }
+}
+
+impl State {
+    fn look(&mut self, now: Duration) {
+        let (interval, timeout) = (self.settings.ping_interval, self.settings.ping_timeout);
+        let Some(protocol) = &mut self.protocol else {
+            return;
+        };
+        let pulse = &mut self.pulse;
+        if std::mem::take(&mut pulse.was_busy) {
+            pulse.looks_at_rest = 0;
+        } else if pulse.looks_at_rest < AT_REST {
+            pulse.looks_at_rest = pulse.looks_at_rest.saturating_add(1);
+            if pulse.looks_at_rest == AT_REST {
+                protocol.rest();
+            }
+        }
+        let keepalive = pulse
+            .keepalive
+            .get_or_insert_with(|| Keepalive::new(interval, timeout, now));
+        // Who is not read cannot show that it lives.
+        if std::mem::take(&mut pulse.heard) || self.inbox.is_sated {
+            keepalive.heard(now);
+        }
+        if protocol.is_closed() {
+            return;
+        }
+        if !protocol.is_open() {
+            if *pulse.close_by.get_or_insert(now.saturating_add(CLOSE)) <= now {
+                self.lose();
+            }
+            return;
+        }
+        match keepalive.look(now) {
+            Pulse::Rest => {}
+            Pulse::Ping => {
+                let _ = protocol.ping(&mut self.out);
+            }
+            Pulse::Dead => {
+                let _ = protocol.close(Some(1011), "keepalive ping timeout", &mut self.out);
+                self.flush();
+                self.lose();
+            }
+        }
+    }
+}
+
+/// [`Socket::leave`] as a callback of the loop.
+pub struct Leave;
+
+impl function::Body for Leave {
+    const NAME: &'static CStr = c"leave";
+    const DOC: &'static CStr = c"Close a WebSocket because the worker leaves.";
+    const KEYWORD: &'static str = "";
+
+    fn call<'py>(
+        bound: &Bound<'py, PyAny>,
+        _arguments: &[Borrowed<'_, 'py, PyAny>],
+        _keyword: Option<Borrowed<'_, 'py, PyAny>>,
+    ) -> PyResult<Py<PyAny>> {
+        Socket::leave(bound.cast::<Socket>()?);
+        Ok(bound.py().None())
+    }
+}

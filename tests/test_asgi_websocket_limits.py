@@ -1,0 +1,149 @@
+"""Handshakes that are wrong, clients that are silent, messages that are too big."""
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+
+from support.client import message
+from support.wait import until
+
+APPLICATION = "asgi_websocket:application"
+KEY = "dGhlIHNhbXBsZSBub25jZQ=="
+HANDSHAKE = {
+    "Upgrade": "websocket",
+    "Connection": "Upgrade",
+    "Sec-WebSocket-Key": KEY,
+    "Sec-WebSocket-Version": "13",
+}
+
+
+@pytest.fixture(scope="module")
+def server(serve_module):
+    return serve_module(
+        APPLICATION,
+        *("--worker-class", "asgi", "--access-logfile", "-", "--no-websocket-compression"),
+        *("--websocket-max-message-size", "1000"),
+        *("--websocket-ping-interval", "1", "--websocket-ping-timeout", "4"),
+    )
+
+
+def handshake(server, path="/echo", method="GET", body=b"", **changes):
+    fields = {**HANDSHAKE, **{name.replace("_", "-"): value for name, value in changes.items()}}
+    fields = [(name, value) for name, value in fields.items() if value is not None]
+    with server.connect() as connection:
+        connection.send(message(method, path, fields, body))
+        return connection.receive()
+
+
+@pytest.mark.parametrize(
+    "changes, status",
+    [
+        ({"Sec_WebSocket_Version": "8"}, 426),
+        ({"Sec_WebSocket_Version": None}, 426),
+        ({"Sec_WebSocket_Key": "abc"}, 400),
+        ({"Sec_WebSocket_Key": None}, 400),
+        ({"Sec_WebSocket_Protocol": "a b"}, 400),
+        ({"Content_Length": "2", "body": b"hi"}, 400),
+    ],
+)
+def test_wrong_handshakes_are_refused(server, changes, status):
+    response = handshake(server, **changes)
+    assert response.status == status
+    assert response.header("Sec-WebSocket-Version") == ("13" if status == 426 else None)
+    assert response.header("Connection") == "close"
+
+
+@pytest.mark.parametrize(
+    "changes", [{"Upgrade": None}, {"Connection": "keep-alive"}, {"method": "POST"}]
+)
+def test_requests_that_open_no_websocket_are_like_any_other(server, changes):
+    assert handshake(server, **changes).status == 200
+
+
+def test_a_handshake_has_one_line_in_the_access_log(server):
+    with websocket(server, "/echo?logged") as client:
+        client.send("one")
+        client.recv(timeout=20)
+    server.wait_for_log('"GET /echo?logged HTTP/1.1" 101 0')
+    assert server.log.count("/echo?logged") == 1
+
+
+def websocket(server, path, **options):
+    host, port = server.address
+    options = {"open_timeout": 20, "close_timeout": 20, "ping_interval": None, **options}
+    return connect(f"ws://{host}:{port}{path}", **options)
+
+
+def test_compression_can_be_off(server):
+    with websocket(server, "/echo") as client:
+        assert not client.protocol.extensions
+
+
+@pytest.mark.parametrize("text", ["x" * 1001, ["x" * 600, "y" * 600]])
+def test_messages_beyond_the_limit_close_with_1009(server, text):
+    with websocket(server, "/echo") as client:
+        client.send("x" * 1000)
+        assert client.recv(timeout=20) == "x" * 1000
+        client.send(text)
+        with pytest.raises(ConnectionClosed):
+            client.recv(timeout=20)
+        assert client.close_code == 1009
+    assert until(lambda: "disconnect 1009 Message exceeds 1000 bytes" in server.get("/").text)
+
+
+@pytest.mark.parametrize(
+    "frame, code",
+    [
+        (b"\x81\x02hi", 1002),
+        (b"\x83\x80\0\0\0\0", 1002),
+        (b"\xc1\x80\0\0\0\0", 1002),
+        (b"\x81\x81\0\0\0\0\xff", 1007),
+        (b"\x88\x82\0\0\0\0\x03\xed", 1002),
+    ],
+)
+def test_violations_close_with_their_code(server, frame, code):
+    with opened(server) as connection:
+        connection.send(frame)
+        head, rest = frames(connection, 4)
+        assert head[0] == 0x88
+        assert int.from_bytes(rest, "big") == code
+
+
+def test_a_client_that_does_not_answer_pings_is_closed(server):
+    with opened(server) as connection:
+        # The ping after a second, and the close after four more.
+        assert frames(connection, 2) == (b"\x89\x00", b"")
+        head, code = frames(connection, 4)
+        assert (head[0], code) == (0x88, (1011).to_bytes(2, "big"))
+    assert until(lambda: "disconnect 1006" in server.get("/").text)
+
+
+def test_a_client_that_answers_pings_stays(server):
+    with opened(server) as connection:
+        for _ in range(3):
+            assert frames(connection, 2) == (b"\x89\x00", b"")
+            connection.send(b"\x8a\x80\0\0\0\0")
+        connection.send(b"\x81\x82\0\0\0\0hi")
+        assert frames(connection, 4) == (b"\x81\x02", b"hi")
+
+
+def opened(server):
+    """A connection after its handshake."""
+    connection = server.connect()
+    connection.send(message("GET", "/echo", list(HANDSHAKE.items())))
+    while b"\r\n\r\n" not in connection.buffer:
+        connection.buffer += connection.socket.recv(65536)
+    assert connection.buffer.startswith(b"HTTP/1.1 101 Switching Protocols\r\n")
+    assert b"\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n" in connection.buffer
+    connection.buffer = connection.buffer.partition(b"\r\n\r\n")[2]
+    return connection
+
+
+def frames(connection, length):
+    """The first two of so many bytes, and the others."""
+    while len(connection.buffer) < length:
+        received = connection.socket.recv(65536)
+        assert received, f"the server closed after {connection.buffer}"
+        connection.buffer += received
+    data, connection.buffer = connection.buffer[:length], connection.buffer[length:]
+    return data[:2], data[2:]
