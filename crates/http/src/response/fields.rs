@@ -55,6 +55,10 @@ impl Fields {
     /// # Errors
     /// The name is no token, the value has a control byte, or a second length differs.
     pub fn push(&mut self, name: &[u8], value: &[u8]) -> Result<(), Misuse> {
+        // Nearly every response has it, spelt like this, and digits are a valid value.
+        if name == b"Content-Length" && decimal(value).is_some() {
+            return self.push_length(name, value);
+        }
         let token = name.iter().fold(TOKEN, |all, &b| all & class(b)) == TOKEN;
         if !token || name.is_empty() {
             return Err(Misuse::FieldName(Quote::new(name)));
