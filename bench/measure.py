@@ -56,7 +56,7 @@ def run_round(server: Server, program: Path, workload: Workload, conditions: Con
             workload,
             site.port,
             conditions.client_core,
-            conditions.connections,
+            workload.connections or conditions.connections,
             WARM_UP_SECONDS,
         )
         return _timed(running, workload, correct, conditions)
@@ -72,7 +72,7 @@ def _timed(
         workload,
         running.port,
         conditions.client_core,
-        conditions.connections,
+        workload.connections or conditions.connections,
         conditions.seconds,
     )
     elapsed = time.monotonic() - started

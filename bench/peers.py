@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from workloads import Workload
+from workloads import THREADS, Workload
 
 BENCH = Path(__file__).resolve().parent
 ROOT = BENCH.parent
@@ -19,6 +19,9 @@ VENVS = BENCH / ".venvs"
 HOST = "127.0.0.1"
 
 OXICORN = "oxicorn"
+OXICORN_GTHREAD = "oxicorn-gthread"
+GRANIAN_THREADS = "granian-threads"
+GUNICORN_GTHREAD = "gunicorn-gthread"
 FLOOR = "floor"
 
 
@@ -49,6 +52,8 @@ class Server:
     """What its installation needs beyond pip, said when it fails."""
     own: bool = False
     """Ours with some settings: no peer."""
+    threaded: bool = False
+    """Runs the application in `THREADS` threads."""
     extra: bool = False
     """Only on request (`--servers all` or by name)."""
 
@@ -76,17 +81,20 @@ def _gunicorn(*options: str) -> Callable[[Site], list[str]]:
     return command
 
 
-def _granian(site: Site) -> list[str]:
-    # The options of granian's own WSGI benchmarks. One blocking thread: more of them only
-    # wait for the GIL. Its documentation expects `st` to be the cheaper runtime for a single
-    # worker; measured here, `mt` with one thread never was dearer and often cheaper.
-    return [
-        str(site.program / "granian"),
-        *("--interface", "wsgi", "--http", "1", "--no-ws"),
-        *("--workers", "1", "--runtime-threads", "1", "--blocking-threads", "1"),
-        *("--runtime-mode", "mt", "--backlog", "2048", "--log-level", "warning"),
-        *("--host", HOST, "--port", str(site.port), site.workload.app),
-    ]
+def _granian(threads: int) -> Callable[[Site], list[str]]:
+    # The options of granian's own WSGI benchmarks. One blocking thread, unless the application
+    # waits: more of them only wait for the GIL. Its documentation expects `st` to be the cheaper runtime
+    # for a single worker; measured here, `mt` with one thread never was dearer and often cheaper.
+    def command(site: Site) -> list[str]:
+        return [
+            str(site.program / "granian"),
+            *("--interface", "wsgi", "--http", "1", "--no-ws"),
+            *("--workers", "1", "--runtime-threads", "1", "--blocking-threads", str(threads)),
+            *("--runtime-mode", "mt", "--backlog", "2048", "--log-level", "warning"),
+            *("--host", HOST, "--port", str(site.port), site.workload.app),
+        ]
+
+    return command
 
 
 def _peregrine(site: Site) -> list[str]:
@@ -111,6 +119,13 @@ SERVERS = (
     Server(OXICORN, _oxicorn(), own=True),
     # What the usual access log costs: standard output is a file, see `process.RunningServer`.
     Server("oxicorn-log", _oxicorn("--access-logfile", "-"), own=True, extra=True),
+    Server(
+        OXICORN_GTHREAD,
+        _oxicorn("-k", "gthread", "--threads", str(THREADS)),
+        own=True,
+        threaded=True,
+        extra=True,
+    ),
     Server(FLOOR, _floor),
     Server(
         "bjoern",
@@ -126,14 +141,16 @@ SERVERS = (
     ),
     Server("fastpysgi", _launched("fastpysgi"), package="fastpysgi"),
     Server("peregrine", _peregrine, package="peregrine-server"),
-    Server("granian", _granian, package="granian"),
+    Server("granian", _granian(1), package="granian"),
+    Server(GRANIAN_THREADS, _granian(THREADS), package="granian", threaded=True, extra=True),
     # The sync worker is Gunicorn's default; it closes after every answer.
     Server("gunicorn", _gunicorn("-k", "sync"), package="gunicorn"),
     # Gunicorn's advice for clients that keep connections alive.
     Server(
-        "gunicorn-gthread",
-        _gunicorn("-k", "gthread", "--threads", "4", "--keep-alive", "75"),
+        GUNICORN_GTHREAD,
+        _gunicorn("-k", "gthread", "--threads", str(THREADS), "--keep-alive", "75"),
         package="gunicorn",
+        threaded=True,
         extra=True,
     ),
     # The same sync worker with the optional C parser, which `--http-parser auto` then takes.

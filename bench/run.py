@@ -124,7 +124,11 @@ def compare(
     conditions: Conditions,
 ) -> dict[str, Outcome]:
     """All rounds of one workload. A server that fails once is not timed again."""
-    able = [server for server in servers if workload.floor or server.name != FLOOR]
+    able = [
+        server
+        for server in servers
+        if (workload.floor or server.name != FLOOR) and (server.threaded or not workload.waits)
+    ]
     outcomes = {server.name: Outcome() for server in able}
     for number in range(1, options.rounds + 1):
         for server in able:

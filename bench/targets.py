@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from peers import FLOOR, OXICORN
+from peers import FLOOR, GRANIAN_THREADS, GUNICORN_GTHREAD, OXICORN, OXICORN_GTHREAD
 from results import Results
 
 # CPU a request of the hello workload, as a share of the other server's.
 HELLO_CPU = {"bjoern": 0.75, "freastal": 0.9, "granian": 0.45, "gunicorn": 0.035, FLOOR: 1.3}
 # The same with the access log on, as a share of itself without one.
 ACCESS_LOG_CPU = 1.15
+# The same with 16 threads, of other servers and of our own without threads.
+THREADS_CPU = {OXICORN: 1.15, GRANIAN_THREADS: 0.5, GUNICORN_GTHREAD: 0.06}
+# The workload that waits: requests a second at least, and the slowest in a hundred at most.
+SLEEP_RATE = 1400.0
+SLEEP_P99_MS = 15.0
+# The ceiling is the same for all, and a round's rate varies by this much.
+SLEEP_BEST_PEER = 1.01
 # CPU a request of every workload, as a share of the cheapest correct peer's.
 BEST_PEER_CPU = 1.0
 # Peak memory of the worker in the hello workload, as a share of Gunicorn's.
@@ -42,9 +49,32 @@ def targets(results: Results) -> list[Target]:
             found.append(_share(results, workload.name, "cpu_us", best, BEST_PEER_CPU, text))
     if logged := _cost_of_the_access_log(results):
         found.append(logged)
+    found += _threads(results)
     text = "hello: peak memory of gunicorn"
     found.append(_share(results, "hello", "worker_peak_rss_mib", "gunicorn", GUNICORN_RSS, text))
     return [target for target in found if target is not None]
+
+
+def _threads(results: Results) -> list[Target]:
+    def figure(workload: str, name: str, server: str = OXICORN_GTHREAD) -> float | None:
+        return results.figure(workload, server, name)
+
+    found = []
+    if ours := figure("hello", "cpu_us"):
+        for other, limit in THREADS_CPU.items():
+            if theirs := figure("hello", "cpu_us", other):
+                text = f"hello in {OXICORN_GTHREAD}: CPU of {other}"
+                found.append(Target(text, ours / theirs, limit))
+    rate, p99 = figure("sleep", "requests_a_second"), figure("sleep", "p99_ms")
+    if rate and p99:
+        where = f"sleep in {OXICORN_GTHREAD}"
+        found.append(Target(f"{where}: {SLEEP_RATE:,.0f} req/s, of ours", SLEEP_RATE / rate, 1.0))
+        found.append(Target(f"{where}: p99 of {SLEEP_P99_MS:.0f} ms", p99 / SLEEP_P99_MS, 1.0))
+        for other in (GRANIAN_THREADS, GUNICORN_GTHREAD):
+            if theirs := figure("sleep", "requests_a_second", other):
+                text = f"{where}: req/s of {other}, of ours"
+                found.append(Target(text, theirs / rate, SLEEP_BEST_PEER))
+    return found
 
 
 def _cost_of_the_access_log(results: Results) -> Target | None:

@@ -40,6 +40,8 @@ PROFILE = (
     b'"signed_in": true, "items": [1, 2, 3]}'
 )
 UPLOAD_LENGTH = 16 * 1024
+# Of the servers that run the application in threads, and connections of the workload that waits.
+THREADS = 16
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,10 @@ class Workload:
     floor: bool = False
     """The canned answer of the floor can stand for this one."""
     flask: bool = False
+    connections: int = 0
+    """So many instead of the usual number."""
+    waits: bool = False
+    """The application sleeps: only servers that run it in threads are asked."""
     extra: bool = False
     """Only on request (`--workloads all` or by name)."""
 
@@ -114,6 +120,15 @@ WORKLOADS = (
         HELLO,
         content_type="text/html; charset=utf-8",
         flask=True,
+    ),
+    Workload(
+        "sleep",
+        "Wait of 10 ms, 16 connections, 16 threads",
+        "app:sleep",
+        HELLO,
+        connections=THREADS,
+        waits=True,
+        extra=True,
     ),
     Workload(
         "environ",

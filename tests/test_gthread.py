@@ -144,6 +144,24 @@ def test_a_signal_is_handled_while_every_thread_is_in_a_call(serve, gate, tmp_pa
     assert [c.receive().text for c in held] == ["done"] * THREADS
 
 
+@pytest.mark.beyond_gunicorn
+def test_the_scoreboard_tells_how_long_requests_waited_for_the_interpreter(serve, gate, tmp_path):
+    hook = "def post_request(worker, req): print('waited', worker.slot.gil_wait, flush=True)\n"
+    (tmp_path / "conf.py").write_text(hook)
+    arguments = "--worker-class", "gthread", "--threads", 2, "--config", tmp_path / "conf.py"
+    server = serve("threads:application", *arguments, environment={"GATE": str(gate)})
+    busy = ask(server, "/burn")
+    server.wait_for_log("burning;")
+
+    def waited():
+        assert server.get("/").status == 200
+        return float(server.log.split("waited ")[-1].split()[0])
+
+    until(lambda: waited() > 0, "a wait")
+    gate.touch()
+    assert busy.receive().status == 200
+
+
 KINDS = ("/", "/", "/", "/sleep/1", "/", "/sleep/4", "/", "/", "/sleep/20", "/")
 SECONDS = 3.0
 

@@ -7,6 +7,7 @@ much slower without it and that would measure the application's omission.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -22,6 +23,9 @@ MISSING = b"Not Found"
 TEXT = "text/plain; charset=utf-8"
 
 
+SLEEP_SECONDS = 0.01
+
+
 def _headers(content_type: str, body: bytes) -> list[tuple[str, str]]:
     return [("Content-Type", content_type), ("Content-Length", str(len(body)))]
 
@@ -30,6 +34,12 @@ def hello(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
     """The least an application can do."""
     start_response("200 OK", [("Content-Type", TEXT), ("Content-Length", "13")])
     return [HELLO]
+
+
+def sleep(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    """Wait as for a database, ten milliseconds."""
+    time.sleep(SLEEP_SECONDS)
+    return hello(environ, start_response)
 
 
 def profile(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
