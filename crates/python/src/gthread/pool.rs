@@ -335,9 +335,15 @@ impl Watcher for Deposer {
         let pool = &self.pool;
         if pool.lead.depose(call.thread) {
             pool.wake_follower();
-        } else if age >= UNATTENDED && pool.lead.is_vacant() {
+        }
+        if age < UNATTENDED {
+            return Some(UNATTENDED);
+        }
+        // The lead is free from the beginning of some call on, or from the tick that it outlasts. That call
+        // ends, and its thread takes the lead, or it comes here.
+        if pool.lead.is_vacant() {
             pool.call_main();
         }
-        Some(age.saturating_add(UNATTENDED))
+        None
     }
 }

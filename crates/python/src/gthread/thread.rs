@@ -166,9 +166,12 @@ impl<'p> Hand<'_, 'p> {
     /// After the lead is lost: gives back what this thread has done, and goes on with what is
     /// queued as long as it is at it.
     fn help_out(&mut self) {
-        while !self.pool.lead.is_vacant() && !self.pool.is_closed() {
+        loop {
             self.pool.settle();
             self.wsgi.turned(self.now);
+            if self.pool.lead.is_vacant() || self.pool.is_closed() {
+                return;
+            }
             let Some(mut job) = self.pool.next_job() else {
                 return;
             };
