@@ -79,6 +79,24 @@ def test_a_long_call_does_not_delay_others(server, gate, long):
         assert busy.receive().text == "done"
 
 
+@pytest.mark.beyond_gunicorn
+def test_a_response_that_is_ready_does_not_wait_for_the_next_call(serve, gate):
+    arguments = "--worker-class", "gthread", "--threads", 1, "--keep-alive", 20
+    server = serve("threads:application", *arguments, environment={"GATE": str(gate)})
+    first, busy = server.connect(), server.connect()
+    for number in range(100):
+        assert first.get(f"/?{number}").text == str(number)
+    # While this one runs both others arrive, so that they are called in one turn.
+    start = ask(server, "/sleep/200")
+    first.send(message("GET", "/?ready"))
+    busy.send(message("GET", "/hold"))
+    assert start.receive().status == 200
+    assert first.receive().text == "ready"
+    server.wait_for_log("inside 1;")
+    gate.touch()
+    assert busy.receive().text == "done"
+
+
 def test_answers_keep_the_order_of_their_requests(server):
     with server.connect() as connection:
         targets = [f"/sleep/{number % 4 * 3}?{number}" for number in range(40)]

@@ -333,8 +333,9 @@ pub struct Deposer {
 impl Watcher for Deposer {
     fn outlasted(&mut self, call: Call, age: Duration) -> Option<Duration> {
         let pool = &self.pool;
-        if pool.lead.depose(call.thread) {
-            pool.wake_follower();
+        if pool.lead.depose(call.thread) && !pool.wake_follower() && pool.has_done() {
+            // Responses that are ready would wait for a call to end.
+            pool.call_main();
         }
         if age < UNATTENDED {
             return Some(UNATTENDED);
