@@ -62,7 +62,7 @@ def version_of(server: Server, program: Path) -> str:
 
 
 def _venv_of(server: Server) -> Path:
-    folder = VENVS / server.name
+    folder = VENVS / (server.venv or server.name)
     # Written last, so that an interrupted installation is taken up again.
     marker = folder / ".installed"
     if marker.exists():

@@ -48,6 +48,8 @@ class Server:
     package: str = ""
     """Name on PyPI; empty for what is built here."""
     with_packages: tuple[str, ...] = ()
+    venv: str = ""
+    """Of which server, if not one of its own."""
     needs: str = ""
     """What its installation needs beyond pip, said when it fails."""
     own: bool = False
@@ -142,7 +144,14 @@ SERVERS = (
     Server("fastpysgi", _launched("fastpysgi"), package="fastpysgi"),
     Server("peregrine", _peregrine, package="peregrine-server"),
     Server("granian", _granian(1), package="granian"),
-    Server(GRANIAN_THREADS, _granian(THREADS), package="granian", threaded=True, extra=True),
+    Server(
+        GRANIAN_THREADS,
+        _granian(THREADS),
+        package="granian",
+        venv="granian",
+        threaded=True,
+        extra=True,
+    ),
     # The sync worker is Gunicorn's default; it closes after every answer.
     Server("gunicorn", _gunicorn("-k", "sync"), package="gunicorn"),
     # Gunicorn's advice for clients that keep connections alive.
@@ -150,6 +159,7 @@ SERVERS = (
         GUNICORN_GTHREAD,
         _gunicorn("-k", "gthread", "--threads", str(THREADS), "--keep-alive", "75"),
         package="gunicorn",
+        venv="gunicorn",
         threaded=True,
         extra=True,
     ),
