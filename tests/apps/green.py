@@ -49,6 +49,12 @@ def count(chunks, size):
         yield b"x" * int(size)
 
 
+def trickle(seconds):
+    yield b"begun, "
+    time.sleep(float(seconds))
+    yield b"done"
+
+
 def greet_once():
     """Whether something that was kept for this coroutine comes from another request."""
     seen, local.seen = getattr(local, "seen", "new"), "seen"
@@ -80,7 +86,7 @@ ACTIONS = {
 def application(environ, start_response):
     """``/ACTION/ARGUMENT…``"""
     _, action, *arguments = environ["PATH_INFO"].split("/")
-    if action == "count":
+    if action in ("count", "trickle"):
         start_response("200 OK", [("Content-Type", "text/plain")])
-        return count(*arguments)
+        return {"count": count, "trickle": trickle}[action](*arguments)
     return answer(start_response, ACTIONS[action](*arguments))
