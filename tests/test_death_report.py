@@ -9,6 +9,8 @@ import signal
 import pytest
 
 from support import cgroup
+from support.load import Load
+from support.server import APPS
 from support.wait import until
 
 pytestmark = pytest.mark.beyond_gunicorn
@@ -67,6 +69,38 @@ def test_how_a_worker_ended(start, target, how):
     (line,) = reports(master)
     assert f": {how}; lived " in line
     assert f"was serving GET {target} from" in line
+
+
+@pytest.mark.parametrize("threads", [1, 4], ids=["sync", "gthread"])
+def test_a_crash_in_native_code_answers_the_requests_in_flight(start, threads):
+    master = start("--threads", threads, "--workers", "2", app=APP)
+    before = master.up(2)
+    with contextlib.ExitStack() as clients:
+        with Load(str(master.folder / "s"), clients=2, pause=0.005) as load:
+            crashed = clients.enter_context(begin(master, "/segfault"))
+            response = crashed.receive()
+            assert (response.status, response.reason) == (502, "Bad Gateway")
+            assert response.complete
+            assert crashed.is_closed()
+            until(lambda: len(before & set(master.workers)) == 1, "the end of one worker")
+            until(lambda: len(master.workers) == 2, "a new worker")
+            load.more()
+    (line,) = reports(master)
+    assert ": SIGSEGV, a fault in native code; lived " in line
+    # Who was idle on a kept connection of that worker is disconnected, once.
+    assert len(load.failures) <= 2
+    assert set(load.statuses) <= {200, 502}
+
+
+def test_faulthandler_still_sees_the_crash(start):
+    environment = {"PYTHONFAULTHANDLER": "1", "PYTHONPATH": str(APPS)}
+    master = start(app=APP, environment=environment)
+    master.up(1)
+    with begin(master, "/segfault") as crashed:
+        assert crashed.receive().status == 502
+    reports(master)
+    assert "Fatal Python error: Segmentation fault" in master.log
+    assert "in application" in master.log
 
 
 def test_all_requests_of_a_threaded_worker_are_listed(start):

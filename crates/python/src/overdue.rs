@@ -1,9 +1,12 @@
-//! Requests that take too long: the watchdog answers, Python logs where they are stuck.
+//! Requests that take too long, where the watchdog answers and Python logs where they are stuck; and requests of
+//! a worker that crashes.
 
 use std::sync::Arc;
 use std::time::Duration;
 use std::{io, thread};
 
+use oxicorn_http::error_page;
+use oxicorn_sys::crash;
 use oxicorn_sys::signals::Mask;
 use oxicorn_worker::watchdog::Watchdog;
 use pyo3::intern;
@@ -11,6 +14,13 @@ use pyo3::prelude::*;
 
 use crate::process;
 use crate::worker::duplicate;
+
+/// Has a crash of this worker in native code answer the requests that it was at.
+pub fn prepare_last_words(worker: &Bound<'_, PyAny>) -> PyResult<()> {
+    let page = error_page(502, "Bad Gateway", "", b"");
+    crash::answer_with(process::slot_of(worker)?, page)?;
+    Ok(())
+}
 
 /// Watches the requests of `worker`, if it has a `timeout`. `elsewhere`: they run outside of the thread of the
 /// loop, which reports them.

@@ -89,6 +89,7 @@ impl Parts {
     /// Of `worker`, whose application is loaded.
     pub fn of(worker: &Bound<'_, PyAny>, multithread: bool) -> PyResult<Parts> {
         let py = worker.py();
+        overdue::prepare_last_words(worker)?;
         let config = config::typed(&worker.getattr("cfg")?)?;
         let options = options::worker(&config, limits(worker, &config)?)
             .map_err(|error| PyValueError::new_err(error.to_string()))?;

@@ -248,6 +248,12 @@ impl Slot {
         self.record.in_flight.answer(overdue, page)
     }
 
+    /// Answers all requests whose response has not begun, as the last thing that a process does. For a signal
+    /// handler.
+    pub fn answer_all(&self, page: &[u8]) {
+        self.record.in_flight.answer_all(page);
+    }
+
     /// The watchdog has answered a request that is still in flight.
     pub fn has_answered(&self) -> bool {
         self.record.in_flight.has_answered()

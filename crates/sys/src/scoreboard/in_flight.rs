@@ -214,6 +214,26 @@ impl Requests {
         true
     }
 
+    /// The same for all whose response has not begun. For a signal handler: takes no memory and no lock.
+    pub fn answer_all(&self, page: &[u8]) {
+        let taken = self.taken.load(Acquire);
+        for (index, entry) in (0..).zip(&self.entries) {
+            let word = entry.word.load(Acquire);
+            if taken & bit(index) != 0 && Phase::of(word) == Phase::Called {
+                let ticket = Ticket(index);
+                let is_head = false;
+                self.answer(
+                    Overdue {
+                        ticket,
+                        word,
+                        is_head,
+                    },
+                    page,
+                );
+            }
+        }
+    }
+
     pub fn phase(&self, ticket: Ticket) -> Phase {
         self.entries
             .get(ticket.0 as usize)
@@ -393,6 +413,26 @@ mod tests {
         assert_eq!(first, second);
         assert!(!slot.answer(late[0], b"no"));
         assert!(slot.claim(second));
+    }
+
+    #[test]
+    fn last_words_go_to_all_that_have_got_nothing() {
+        let slot = slot();
+        let pairs = [(); 3].map(|()| std::os::unix::net::UnixStream::pair().unwrap());
+        for (near, _) in &pairs {
+            let ticket = slot.begin_request(b"GET", b"/", b"", 10);
+            slot.attach(ticket, near.as_fd());
+        }
+        let begun = slot.in_flight()[1].ticket;
+        assert!(slot.claim(begun));
+        slot.answer_all(b"sorry");
+        let [first, second, third] = pairs;
+        drop(second.0);
+        for (mut far, expected) in [(first.1, "sorry"), (second.1, ""), (third.1, "sorry")] {
+            let mut received = String::new();
+            far.read_to_string(&mut received).unwrap();
+            assert_eq!(received, expected);
+        }
     }
 
     #[test]
