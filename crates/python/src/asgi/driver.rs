@@ -92,7 +92,11 @@ impl Driver {
             next_look: Moment::now(),
             exit: None,
         };
-        let engine = Engine::new(options, sockets, wakeup.as_fd(), process::slot_of(worker)?)?;
+        let mut engine = Engine::new(options, sockets, wakeup.as_fd(), process::slot_of(worker)?)?;
+        if config.handoff {
+            let capacity = config.worker_connections.max(1);
+            engine.join(&process::channel_of(worker)?, capacity)?;
+        }
         let parent = Parent::of(worker)?;
         let descriptor = engine.descriptor().as_raw_fd();
         *shared.engine.borrow_mut() = Some(Work { engine, asgi });
