@@ -27,7 +27,7 @@ APPLICATION = "websocket_app:app"
 TICKS = os.sysconf("SC_CLK_TCK")
 DEADLINE = 30.0
 
-OXICORN = "-m oxicorn -k asgi --asgi-loop uvloop -b 127.0.0.1:{port}"
+OXICORN = "-m oxicorn -k asgi --asgi-loop uvloop --worker-connections 20000 -b 127.0.0.1:{port}"
 UVICORN = "-m uvicorn --loop uvloop --no-access-log --log-level warning --port {port} --ws "
 SERVERS = {
     "oxicorn": OXICORN,
