@@ -9,9 +9,9 @@ from pathlib import Path
 
 from peers import FLOOR, ROOT, VENVS, Server
 
-# One Flask for all servers, so that the framework is the same to the byte.
-FLASK = "flask==3.1.3"
-FLASK_FOLDER = VENVS / "flask"
+# One framework for all servers, so that it is the same to the byte.
+FRAMEWORKS = {"flask": "flask==3.1.3", "fastapi": "fastapi==0.121.0"}
+FRAMEWORKS_FOLDER = VENVS / "frameworks"
 INSTALL_SECONDS = 600
 
 
@@ -30,14 +30,15 @@ def program_of(server: Server, oxicorn: Path) -> Path:
     return _venv_of(server) / "bin"
 
 
-def install_flask() -> None:
-    """Make `FLASK_FOLDER` a place to import Flask from, without touching anybody's venv."""
-    marker = FLASK_FOLDER / f".{FLASK}"
+def install_framework(name: str) -> None:
+    """Make `FRAMEWORKS_FOLDER` a place to import it from, without touching anybody's venv."""
+    package = FRAMEWORKS[name]
+    marker = FRAMEWORKS_FOLDER / f".{package}"
     if marker.exists():
         return
     _run([sys.executable, "-m", "venv", str(VENVS / "tools")])
     pip = str(VENVS / "tools" / "bin" / "pip")
-    _run([pip, "install", "--quiet", "--upgrade", "--target", str(FLASK_FOLDER), FLASK])
+    _run([pip, "install", "--quiet", "--upgrade", "--target", str(FRAMEWORKS_FOLDER), package])
     marker.touch()
 
 

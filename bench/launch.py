@@ -33,10 +33,18 @@ def run_freastal(app: Any, port: int) -> None:
     freastal.serve(app, host=HOST, port=port, workers=1)
 
 
+def run_freastal_asgi(app: Any, port: int) -> None:
+    """The same for an ASGI application."""
+    import freastal
+
+    freastal.serve_asgi(app, host=HOST, port=port, workers=1)
+
+
 LAUNCHERS: dict[str, Callable[[Any, int], None]] = {
     "bjoern": run_bjoern,
     "fastpysgi": run_fastpysgi,
     "freastal": run_freastal,
+    "freastal-asgi": run_freastal_asgi,
 }
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from install import FLASK_FOLDER
+from install import FRAMEWORKS_FOLDER
 from peers import APPS, HOST
 
 READY_SECONDS = 15.0
@@ -132,7 +132,7 @@ def free_port() -> int:
 def _environment() -> dict[str, str]:
     """The same for all servers; nobody's own variables (GUNICORN_CMD_ARGS, ...) leak in."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    return {**kept, "LANG": "C.UTF-8", "PYTHONPATH": f"{APPS}:{FLASK_FOLDER}"}
+    return {**kept, "LANG": "C.UTF-8", "PYTHONPATH": f"{APPS}:{FRAMEWORKS_FOLDER}"}
 
 
 def _tree(root: int) -> list[int]:

@@ -16,9 +16,11 @@ from pathlib import Path
 from types import FrameType
 from typing import TypeVar
 
+import peers_asgi
 import report
+import workloads_asgi
 from check import Wrong
-from install import NotInstalled, install_flask, program_of, version_of
+from install import NotInstalled, install_framework, program_of, version_of
 from load import LoadFailed, require_wrk
 from measure import WARM_UP_SECONDS, Conditions, choose_cores, run_round
 from peers import BENCH, FLOOR, ROOT, SERVERS, Server
@@ -46,9 +48,9 @@ def main() -> int:
     results, programs = install(options.servers, options.oxicorn, conditions)
     if not programs:
         return fail("none of the servers could be installed")
-    if any(workload.flask for workload in options.workloads):
+    for framework in {workload.framework for workload in options.workloads} - {""}:
         try:
-            install_flask()
+            install_framework(framework)
         except NotInstalled as error:
             return fail(str(error))
     servers = [server for server in options.servers if server.name in programs]
@@ -64,6 +66,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     """The command line, with servers and workloads resolved."""
     parser = argparse.ArgumentParser(prog="bench/run.py", description=__doc__)
     add = parser.add_argument
+    add("--interface", choices=("wsgi", "asgi"), default="wsgi", help="of the applications [wsgi]")
     add("--servers", default="", help=_choices(SERVERS))
     add("--workloads", default="", help=_choices(WORKLOADS))
     add("--rounds", type=_positive, default=5, help="of every server in every workload [5]")
@@ -78,8 +81,11 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     if options.quick:
         options.rounds = options.seconds = 1
     try:
-        options.servers = choose(SERVERS, options.servers)
-        options.workloads = choose(WORKLOADS, options.workloads)
+        is_asgi = options.interface == "asgi"
+        servers = peers_asgi.SERVERS if is_asgi else SERVERS
+        workloads = workloads_asgi.WORKLOADS if is_asgi else WORKLOADS
+        options.servers = choose(servers, options.servers)
+        options.workloads = choose(workloads, options.workloads)
     except ValueError as error:
         parser.error(str(error))
     return options

@@ -62,11 +62,12 @@ class Workload:
     upload: bytes = b""
     floor: bool = False
     """The canned answer of the floor can stand for this one."""
-    flask: bool = False
     connections: int = 0
     """So many instead of the usual number."""
     waits: bool = False
     """The application sleeps: only servers that run it in threads are asked."""
+    framework: str = ""
+    """What has to be installed for it, if anything: a name of `install.FRAMEWORKS`."""
     extra: bool = False
     """Only on request (`--workloads all` or by name)."""
 
@@ -119,7 +120,7 @@ WORKLOADS = (
         "flask_app:app",
         HELLO,
         content_type="text/html; charset=utf-8",
-        flask=True,
+        framework="flask",
     ),
     Workload(
         "sleep",

@@ -24,7 +24,7 @@ use super::task::{Ended, Tasks, when_done};
 use super::watch::{Cancel, TaskDone};
 use super::websocket::{self, Socket};
 use crate::ffi::{Function, call_three};
-use crate::wsgi::{Access, Answered, Fault, Journal};
+use crate::wsgi::{Access, Answered, Fault, Hooks, Journal};
 
 /// An ASGI application, and what it takes to call it.
 pub struct Asgi {
@@ -33,6 +33,7 @@ pub struct Asgi {
     pub worker: Bound<'static, PyAny>,
     pub journal: Journal<'static>,
     pub access: Access<'static>,
+    pub hooks: Option<Hooks<'static>>,
     pub scopes: Scopes,
     pub tasks: Tasks,
     pub shared: Rc<Shared>,
@@ -103,6 +104,17 @@ impl Asgi {
         if let Some(opening) = opening {
             return self.call_socket(request, exchange, &scope, opening, began);
         }
+        let req = match &self.hooks {
+            None => None,
+            Some(hooks) => match hooks.request_began(request, exchange.peer()) {
+                Ok(req) => Some((req.unbind(), scope.clone().unbind())),
+                Err(error) => {
+                    self.journal.exception("Error in pre_request", &error);
+                    exchange.answer(500, outcome::PAGE);
+                    return Ok(Called::Answered(exchange));
+                }
+            },
+        };
         let kit = match self.kit.take() {
             Some(kit) => kit,
             None => Kit::new(py, &self.shared)?,
@@ -112,6 +124,7 @@ impl Asgi {
             Body::File { .. } => b"",
         };
         kit.begin(py, exchange, request.head.version, body, began)?;
+        kit.cycle.borrow(py).state()?.req = req;
         let arguments = [scope.as_any(), kit.receive.bind(py), kit.send.bind(py)];
         let started = call_three(&self.application, arguments)
             .and_then(|coroutine| self.tasks.start(&coroutine));
@@ -148,7 +161,7 @@ impl Asgi {
         let mut state = cycle.state()?;
         let outcome = outcome::settle(self.py, &mut state, &ended, self.is_leaving());
         self.report(&outcome);
-        self.tell(request, &state, outcome.fault);
+        self.tell(request, &mut state, outcome.fault);
         Ok(match state.exchange.take() {
             Some(exchange) => Called::Answered(exchange),
             None => Called::Lost,
@@ -176,13 +189,13 @@ impl Asgi {
                 .insert(bound.clone().unbind()),
         );
         if state.stage == Stage::Complete {
-            self.tell(request, &state, None);
+            self.tell(request, &mut state, None);
             return Ok(match state.exchange.take() {
                 Some(exchange) => Called::Answered(exchange),
                 None => Called::Lost,
             });
         }
-        if self.access.is_listening() {
+        if self.access.is_listening() || self.hooks.is_some() {
             state.told = Some(Box::new(Told::of(request)));
         }
         state.is_away = true;
@@ -258,7 +271,7 @@ impl Asgi {
         let cycle = cycle.borrow();
         let mut state = cycle.state().ok()?;
         if let Some(told) = state.told.take() {
-            self.tell(&told.request(), &state, fault);
+            self.tell(&told.request(), &mut state, fault);
         }
         let exchange = state.exchange.take()?;
         let place = state.place;
@@ -324,9 +337,10 @@ impl Asgi {
         }
     }
 
-    /// The access log hears of a request.
-    fn tell(&mut self, request: &Request<'_>, state: &State, fault: Option<Fault>) {
-        if !self.access.is_listening() {
+    /// The access log and the hook hear of a request.
+    fn tell(&mut self, request: &Request<'_>, state: &mut State, fault: Option<Fault>) {
+        let req = state.req.take();
+        if !self.access.is_listening() && req.is_none() {
             return;
         }
         let Some(exchange) = &state.exchange else {
@@ -339,8 +353,15 @@ impl Asgi {
             body_sent: exchange.body_sent(),
             fields: state.fields.lines(),
         };
-        self.access
-            .answered(state.began, request, &answered, None, fault);
+        if self.access.is_listening() {
+            self.access
+                .answered(state.began, request, &answered, None, fault);
+        }
+        if let (Some(hooks), Some((req, scope))) = (&self.hooks, req) {
+            let is_head = request.head.method(request.bytes) == b"HEAD";
+            let (req, scope) = (req.into_bound(self.py), scope.into_bound(self.py));
+            hooks.request_ended(&req, &scope, &answered, is_head);
+        }
     }
 
     /// The client of a request has gone: its task has some time left.

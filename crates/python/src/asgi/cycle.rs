@@ -64,6 +64,8 @@ pub struct State {
     /// What logs and hooks want to know of the request when it is over.
     pub told: Option<Box<Told>>,
     pub began: Began,
+    /// What `pre_request` was called with, and the scope, for `post_request`.
+    pub req: Option<(Py<PyAny>, Py<PyDict>)>,
     /// Body bytes that were sent when the client ended its side.
     pub sent_at_end: u64,
 }
@@ -74,8 +76,6 @@ pub struct Told {
     pub bytes: Vec<u8>,
     pub listener: usize,
     pub number: u32,
-    /// What `pre_request` was called with.
-    pub req: Option<Py<PyAny>>,
 }
 
 impl Told {
@@ -86,7 +86,6 @@ impl Told {
             bytes: request.bytes.to_vec(),
             listener: request.listener,
             number: request.number,
-            req: None,
         }
     }
 
@@ -123,6 +122,7 @@ impl State {
             timer: None,
             told: None,
             began: Began::default(),
+            req: None,
             sent_at_end: 0,
         }
     }

@@ -20,7 +20,7 @@ use super::websocket;
 use crate::ffi::{Function, resident};
 use crate::process;
 use crate::worker::{Parent, Parts, drain};
-use crate::wsgi::{Access, Journal};
+use crate::wsgi::{Access, Hooks, Journal};
 
 /// Part of the graceful timeout that requests may use; the rest is for the application's own shutdown.
 const SHARE_OF_REQUESTS: f32 = 0.8;
@@ -82,7 +82,8 @@ impl Driver {
             application: worker_here.getattr("wsgi")?,
             journal: Journal::of(&worker_here)?,
             access: Access::new(resident, &common.access),
-            worker: worker_here,
+            worker: worker_here.clone(),
+            hooks: Hooks::of(&worker_here)?,
             scopes: Scopes::new(py, &listeners, &root_path, state)?,
             tasks: Tasks::of(event_loop)?,
             shared: Rc::clone(&shared),

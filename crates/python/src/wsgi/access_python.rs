@@ -46,15 +46,8 @@ pub fn tell<'py>(
     let mut status = own_status(py, told.status);
     if let Some(answered) = given {
         status = latin1(py, answered.status)?.to_string();
-        for line in answered.fields.split(|byte| *byte == b'\n') {
-            let Some(colon) = line.iter().position(|byte| *byte == b':') else {
-                continue;
-            };
-            let Some((name, value)) = line.split_at_checked(colon) else {
-                continue;
-            };
-            let value = value.get(1..).unwrap_or_default().trim_ascii();
-            headers.append((latin1(py, name)?, latin1(py, value)?))?;
+        for pair in header_list(py, answered.fields)? {
+            headers.append(pair)?;
         }
     }
     let sent = given.map_or(0, |answered| answered.body_sent);
@@ -74,6 +67,22 @@ pub fn tell<'py>(
         (resp, req, environ, duration(py, told.application)?),
     )?;
     Ok(())
+}
+
+/// Header lines as the pairs that hooks and loggers read.
+pub fn header_list<'py>(py: Python<'py>, lines: &[u8]) -> PyResult<Bound<'py, PyList>> {
+    let headers = PyList::empty(py);
+    for line in lines.split(|byte| *byte == b'\n') {
+        let Some(colon) = line.iter().position(|byte| *byte == b':') else {
+            continue;
+        };
+        let Some((name, value)) = line.split_at_checked(colon) else {
+            continue;
+        };
+        let value = value.get(1..).unwrap_or_default().trim_ascii();
+        headers.append((latin1(py, name)?, latin1(py, value)?))?;
+    }
+    Ok(headers)
 }
 
 fn own_status(py: Python<'_>, code: u16) -> String {

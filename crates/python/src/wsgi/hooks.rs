@@ -5,6 +5,8 @@ use oxicorn_worker::{Exchange, Peer, Request};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
+use super::access::Answered;
+use super::access_python::header_list;
 use super::client::Client;
 use super::cycle::Kit;
 use crate::ffi::latin1;
@@ -134,6 +136,53 @@ impl<'py> Hooks<'py> {
             None => py.None().into_bound(py),
         };
         let environ = environ.cloned().unwrap_or_else(|| PyDict::new(py));
+        self.message.getattr("call_post_request")?.call1((
+            &self.post_request,
+            &self.worker,
+            req,
+            environ,
+            resp,
+        ))?;
+        Ok(())
+    }
+
+    /// Calls `pre_request(worker, req)` for one of several requests at a time, and gives its `req`.
+    pub fn request_began(&self, request: &Request<'_>, peer: &Peer) -> PyResult<Bound<'py, PyAny>> {
+        let req = self.request_object(request, peer)?;
+        self.pre_request.call1((&self.worker, &req))?;
+        Ok(req)
+    }
+
+    /// Calls `post_request(worker, req, environ, resp)` for such a request; what it raises is logged.
+    pub fn request_ended(
+        &self,
+        req: &Bound<'py, PyAny>,
+        environ: &Bound<'py, PyDict>,
+        answered: &Answered<'_>,
+        is_head: bool,
+    ) {
+        if let Err(error) = self.tell_ended(req, environ, answered, is_head) {
+            error.print(self.worker.py());
+        }
+    }
+
+    fn tell_ended(
+        &self,
+        req: &Bound<'py, PyAny>,
+        environ: &Bound<'py, PyDict>,
+        answered: &Answered<'_>,
+        is_head: bool,
+    ) -> PyResult<()> {
+        let py = self.worker.py();
+        let resp = self.message.getattr("Response")?.call1((
+            req,
+            latin1(py, answered.status)?,
+            answered.code,
+            header_list(py, answered.fields)?,
+            answered.body_sent,
+            answered.code != 0,
+            is_head,
+        ))?;
         self.message.getattr("call_post_request")?.call1((
             &self.post_request,
             &self.worker,

@@ -18,6 +18,7 @@ mod start_response;
 pub use access::{Access, AccessLog, Answered, Began, Fault};
 pub use client::Client;
 pub use environ::{Common, Listener};
+pub use hooks::Hooks;
 pub use journal::Journal;
 pub use lines::Lines;
 pub use respond::{ParkedWsgi, Wsgi};

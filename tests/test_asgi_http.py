@@ -1,0 +1,215 @@
+"""HTTP over ASGI: bodies in both directions, the client's end, and what applications do wrong."""
+
+import re
+import signal
+import time
+
+import pytest
+
+from support.client import chunked, message
+from support.wait import until
+
+pytestmark = pytest.mark.beyond_gunicorn
+
+APP = "asgi_http:application"
+ASGI = ("--worker-class", "asgi")
+
+
+@pytest.fixture(scope="module")
+def server(serve_module):
+    return serve_module(APP, *ASGI, "--asgi-disconnect-grace-period", "1")
+
+
+def told(server):
+    return server.get("/told").text
+
+
+def test_the_state_of_lifespan_is_shared_and_each_request_has_its_own(server):
+    for _ in range(2):
+        assert server.get("/state").text == "['from lifespan'] None"
+
+
+@pytest.mark.parametrize("size", [0, 1, 65536, 3_000_000])
+def test_bodies_of_every_size_arrive(server, size):
+    assert server.post("/upload", b"x" * size).text == f"{size} True"
+
+
+def test_a_chunked_body_arrives(server):
+    with server.connect() as connection:
+        connection.send(message("POST", "/upload", [("Transfer-Encoding", "chunked")]))
+        connection.send_bytewise(chunked(b"one", b"two"))
+        assert connection.receive().text == "6 True"
+
+
+def test_nothing_is_read_that_the_application_does_not_take(server):
+    with server.connect() as connection:
+        size = 50_000_000
+        connection.send(message("POST", "/slow-reader", [("Content-Length", str(size))]))
+        until(lambda: "asked" in told(server), "the application")
+        connection.socket.setblocking(False)
+        sent = 0
+        try:
+            while sent < size:
+                sent += connection.socket.send(b"x" * min(65536, size - sent))
+        except BlockingIOError:
+            pass
+        assert sent < size, "the server took everything"
+        server.get("/go-on")
+        connection.socket.settimeout(20)
+        while sent < size:
+            sent += connection.socket.send(b"x" * min(65536, size - sent))
+        assert connection.receive().text.endswith(" True")
+
+
+def test_a_body_nobody_read_does_not_spoil_the_next_request(server):
+    with server.connect() as connection:
+        for _ in range(2):
+            assert connection.post("/unread", b"x" * 100_000).text == "unread"
+        assert connection.get("/state").status == 200
+
+
+def test_a_malformed_body_is_refused_while_the_application_waits(server):
+    with server.connect() as connection:
+        connection.send(message("POST", "/upload", [("Transfer-Encoding", "chunked")]))
+        connection.send(b"5\r\nhello\r\n")
+        server.get("/told")
+        connection.send(b"nonsense\r\n")
+        assert connection.receive().status == 400
+        assert connection.is_closed()
+
+
+def test_pieces_of_a_response_are_chunks(server):
+    with server.connect() as connection:
+        answer = connection.get("/stream")
+        assert answer.chunks == [b"0;", b"1;", b"2;"]
+        assert connection.request("HEAD", "/stream").body == b""
+        assert connection.get("/stream").complete
+
+
+def test_a_client_that_does_not_read_holds_the_application_back(server):
+    with server.connect(receive_buffer=4096) as connection:
+        connection.send(message("GET", "/endless"))
+        connection.receive_head()
+
+        def sent():
+            return int(re.search(r"sent (\d+)", told(server))[1])
+
+        until(lambda: sent() > 0 and (before := sent()) and _rests(sent, before), "a pause")
+        assert sent() < 30_000_000
+    until(lambda: "ClientDisconnected" in told(server), "an OSError")
+    assert "Traceback" not in server.log
+
+
+def _rests(sent, before):
+    time.sleep(0.1)
+    return sent() == before
+
+
+def test_a_request_that_ignores_its_clients_end_is_cancelled(server):
+    with server.connect() as connection:
+        connection.send(message("GET", "/ignores"))
+        until(lambda: "ignores" in told(server), "the request")
+    until(lambda: "cancelled" in told(server), "its end")
+
+
+def test_trailers_follow_a_chunked_body(server):
+    with server.connect() as connection:
+        connection.send(message("GET", "/trailers", [("Connection", "close")]))
+        raw = connection.receive_all()
+    assert raw.endswith(b"4\r\ndata\r\n0\r\nx-a: 1\r\nx-sum: 2\r\n\r\n")
+
+
+def test_hints_come_before_the_answer(server):
+    with server.connect() as connection:
+        connection.send(message("GET", "/hints"))
+        first = connection.receive(interim=True)
+        assert (first.status, first.header("link")) == (103, "</a.css>; rel=preload")
+        assert connection.receive(interim=True).status == 102
+        assert connection.receive().text == "after hints"
+
+
+def test_files_are_sent(server):
+    with server.connect() as connection:
+        assert len(connection.get("/path-send").body) > 10_000
+        assert connection.get("/zero-copy").text == "234|"
+        assert connection.get("/view").text == "viewed"
+
+
+@pytest.mark.parametrize("path", ["raises", "raises-after-start", "exits", "exits-later"])
+def test_an_application_that_raises_before_it_answers_is_a_500(server, path):
+    before = server.log.count("Error in ASGI application")
+    with server.connect() as connection:
+        answer = connection.get(f"/{path}")
+        assert (answer.status, answer.text) == (500, "Internal Server Error")
+        assert connection.is_closed()
+    until(lambda: server.log.count("Error in ASGI application") == before + 1, "one traceback")
+
+
+def test_an_application_that_raises_in_its_body_breaks_the_response_off(server):
+    answer = server.get("/raises-in-body")
+    assert (answer.status, answer.body, answer.complete) == (200, b"part", False)
+    server.wait_for_log("FromState: in the body")
+
+
+def test_what_is_raised_after_the_answer_is_logged(server):
+    with server.connect() as connection:
+        assert connection.get("/raises-after-answer").text == "answered"
+        server.wait_for_log("FromState: after the answer")
+        assert connection.get("/state").status == 200
+
+
+def test_an_application_that_does_not_answer_is_a_500(server):
+    assert server.get("/nothing").status == 500
+    server.wait_for_log("ASGI application returned without sending a response")
+    answer = server.get("/half")
+    assert (answer.body, answer.complete) == (b"half", False)
+    server.wait_for_log("ASGI application returned before its response was complete")
+
+
+def test_a_body_is_as_long_as_announced_or_the_connection_ends(server):
+    with server.connect() as connection:
+        answer = connection.get("/short")
+        assert not answer.complete
+    with server.connect() as connection:
+        assert connection.get("/excess").body == b"exc"
+        assert connection.get("/state").status == 200
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("body-first", "start-twice", "unknown", "no-type", "no-dict", "no-status"),
+        *("status-text", "status-1xx", "header-str", "header-single", "header-injected"),
+        *("header-name", "body-str", "trailers"),
+    ],
+)
+def test_a_wrong_message_is_a_500_and_one_traceback(server, path):
+    before = server.log.count("Traceback")
+    assert server.get(f"/wrong/{path}").status == 500
+    until(lambda: server.log.count("Traceback") == before + 1, "one traceback")
+
+
+def test_a_message_after_the_end_is_an_error_of_the_applications_alone(server):
+    with server.connect() as connection:
+        assert connection.get("/wrong/after-end").text == "whole"
+        server.wait_for_log("the response is complete")
+        assert connection.get("/state").status == 200
+
+
+def test_streams_end_cleanly_when_the_worker_leaves(serve):
+    server = serve(APP, *ASGI, "--graceful-timeout", "20", "--asgi-disconnect-grace-period", "1")
+    connections = [server.connect() for _ in range(6)]
+    for number, connection in enumerate(connections):
+        path = "/event-stream" if number % 2 else "/listening-stream"
+        connection.send(message("GET", path))
+        connection.receive_head()
+        assert connection.receive_chunk()
+    server.process.send_signal(signal.SIGTERM)
+    for connection in connections:
+        while chunk := connection.receive_chunk():
+            pass
+        assert chunk == b"", "the stream broke off"
+        connection.close()
+    assert server.process.wait(20) == 0
+    assert "lifespan: shutdown" in server.log
+    assert "Traceback" not in server.log
