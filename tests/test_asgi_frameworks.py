@@ -24,7 +24,7 @@ def server(request, serve_module):
 
 
 def test_routes_and_queries(server):
-    assert server.get("/items/42?q=x").text.replace(" ", "") == '{"id":42,"q":"x"}'
+    assert server.get("/items/42?q=x").text.replace(" ", "").strip() == '{"id":42,"q":"x"}'
     assert server.get("/nowhere").status == 404
 
 

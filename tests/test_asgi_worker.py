@@ -2,6 +2,7 @@
 
 import json
 import signal
+import time
 
 import pytest
 
@@ -140,3 +141,26 @@ def test_an_unknown_loop_is_refused(start):
     master = start(*ASGI, "--asgi-loop", "nonsense", app="asgi_lifespans:none")
     assert master.exit_status() == 1
     assert "asgi_loop" in master.log
+
+
+def test_a_syntax_error_is_shown_until_it_is_mended(start, tmp_path):
+    (tmp_path / "broken.py").write_text("def application(:\n")
+    environment = {"PYTHONPATH": str(tmp_path)}
+    master = start(*ASGI, "--reload", app="broken:application", environment=environment)
+    until(lambda: "SyntaxError" in (master.answers() or ""), "the traceback as an answer")
+    (tmp_path / "broken.py").write_text(
+        "async def application(scope, receive, send):\n"
+        "    await send({'type': 'http.response.start', 'status': 200, 'headers': []})\n"
+        "    await send({'type': 'http.response.body', 'body': b'mended'})\n"
+    )
+    until(lambda: master.answers() == "mended", "the mended application")
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_an_idle_worker_goes_on_beating(start, loop):
+    pytest.importorskip(loop)
+    master = start(*ASGI, "--asgi-loop", loop, "--timeout", "2", app="asgi_lifespans:none")
+    (before,) = master.up(1)
+    time.sleep(6)
+    assert master.workers == {before} or master.workers == [before]
+    assert "WORKER TIMEOUT" not in master.log

@@ -179,7 +179,7 @@ def for_worker(worker: Any) -> Reloader:
     return Reloader(changed, cfg.reload_extra_files, cfg.reload_engine)
 
 
-def stand_in(worker: Any, error: SyntaxError) -> Callable[..., Iterable[bytes]]:
+def stand_in(worker: Any, error: SyntaxError) -> Callable[..., Any]:
     """What is served until a syntax error is mended: its traceback."""
     worker.log.error(
         "The application has a syntax error. Its traceback is the answer to every request "
@@ -198,7 +198,14 @@ def stand_in(worker: Any, error: SyntaxError) -> Callable[..., Iterable[bytes]]:
         start_response("500 Internal Server Error", list(headers))
         return [page]
 
-    return application
+    async def asgi_application(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            raise error
+        lines = [(name.lower().encode(), value.encode()) for name, value in headers]
+        await send({"type": "http.response.start", "status": 500, "headers": lines})
+        await send({"type": "http.response.body", "body": page})
+
+    return asgi_application if worker.INTERFACE == "asgi" else application
 
 
 def files_of(trace: TracebackType | None) -> Iterator[str]:

@@ -275,6 +275,9 @@ impl<C> Exchange<C> {
     /// This connection carries no request after this one.
     pub fn close_after(&mut self) {
         self.connection.reply.facts.keep_alive = false;
+        if let Stage::Started { keep_alive, .. } = &mut self.connection.reply.stage {
+            *keep_alive = false;
+        }
     }
 
     /// Writes the response head. Ignored when one was written before.

@@ -71,15 +71,14 @@ impl Ended {
     /// How this task, which is done, ended. Its exception counts as looked at.
     pub fn of(task: &Bound<'_, PyAny>) -> PyResult<Ended> {
         let py = task.py();
-        if task.call_method0(intern!(py, "cancelled"))?.is_truthy()? {
-            return Ok(Ended::Cancelled);
+        match task.call_method0(intern!(py, "exception")) {
+            Ok(none) if none.is_none() => Ok(Ended::Returned),
+            Ok(exception) => Ok(Ended::Raised(PyErr::from_value(exception))),
+            Err(_) if task.call_method0(intern!(py, "cancelled"))?.is_truthy()? => {
+                Ok(Ended::Cancelled)
+            }
+            Err(error) => Err(error),
         }
-        let exception = task.call_method0(intern!(py, "exception"))?;
-        Ok(if exception.is_none() {
-            Ended::Returned
-        } else {
-            Ended::Raised(PyErr::from_value(exception))
-        })
     }
 }
 
