@@ -2,7 +2,7 @@
 
 import pytest
 
-pytestmark = pytest.mark.beyond_gunicorn
+pytestmark = [pytest.mark.beyond_gunicorn, pytest.mark.names_class]
 
 APPS = """
 import functools

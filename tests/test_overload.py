@@ -8,7 +8,10 @@ from support import users
 from support.client import message
 from support.wait import until
 
-pytestmark = pytest.mark.beyond_gunicorn
+pytestmark = [
+    pytest.mark.beyond_gunicorn,
+    pytest.mark.over("sync", reason="requests that wait there hold up nobody, so that none queues"),
+]
 
 
 def answers(server, targets, keeps=True):
