@@ -12,11 +12,15 @@ use rustix::process::{Resource, getrlimit};
 /// Descriptors that are left for the application.
 const SPARE_DESCRIPTORS: u64 = 64;
 
+/// A second sooner or later matters to no deadline.
+const TICK: Duration = Duration::from_secs(1);
+
 /// The engine's options. `limits` include the worker's jitter.
 pub fn worker(config: &Config, limits: Limits) -> Result<oxicorn_worker::Options, BadNetwork> {
     Ok(oxicorn_worker::Options {
         http: http(config),
         keepalive: Duration::from_secs(config.keepalive),
+        tick: tick(config.timeout),
         graceful_timeout: Duration::from_secs(config.graceful_timeout),
         limits,
         connections: connections(),
@@ -39,6 +43,14 @@ pub fn worker(config: &Config, limits: Limits) -> Result<oxicorn_worker::Options
             .as_ref()
             .map_or_else(std::env::temp_dir, PathBuf::from),
     })
+}
+
+/// Often enough that a busy machine does not let a healthy worker miss its `timeout` (seconds, 0: none).
+fn tick(timeout: u64) -> Duration {
+    match timeout {
+        0 => TICK,
+        seconds => TICK.min(Duration::from_secs(seconds) / 3),
+    }
 }
 
 fn http(config: &Config) -> oxicorn_http::Options {
@@ -66,4 +78,16 @@ fn connections() -> usize {
     let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     let most = limit.saturating_sub(SPARE_DESCRIPTORS.min(limit / 2));
     usize::try_from(most).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_shows_life_several_times_within_its_timeout() {
+        assert_eq!(tick(1), Duration::from_secs(1) / 3);
+        assert_eq!(tick(30), TICK);
+        assert_eq!(tick(0), TICK);
+    }
 }

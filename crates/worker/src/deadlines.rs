@@ -10,10 +10,7 @@ use crate::clock::Moment;
 use crate::connection::Phase;
 use crate::engine::{Accepting, Engine, Stage};
 
-/// How often deadlines are looked at, and the worker's heartbeat.
-pub(crate) const TICK: Duration = Duration::from_secs(1);
-
-/// The same while the worker leaves, when somebody waits for it.
+/// How often deadlines are looked at while the worker leaves, when somebody waits for it.
 pub(crate) const DRAIN_TICK: Duration = Duration::from_millis(20);
 
 /// How long the listeners are left alone when no descriptor is left.
@@ -59,7 +56,11 @@ impl<A: Application> Engine<A> {
 
     /// Heartbeat, deadlines, and a second try where descriptors ran out.
     pub(crate) fn tick(&mut self, application: &mut A) {
-        let tick = if self.is_draining() { DRAIN_TICK } else { TICK };
+        let tick = if self.is_draining() {
+            DRAIN_TICK
+        } else {
+            self.options.tick
+        };
         self.next_tick = self.now.after(tick);
         self.slot.beat(self.now.millis());
         self.examine(application);

@@ -24,7 +24,6 @@ use crate::batch::Batch;
 use crate::clock::{DateLine, Moment};
 use crate::connection::{Connection, Phase, Place};
 use crate::cycle::{Absent, Step};
-use crate::deadlines;
 use crate::handoff::Dispatch;
 use crate::helper::{Calls, TICK};
 use crate::lending::{Leftovers, Shared};
@@ -200,7 +199,7 @@ impl<A: Application> Engine<A> {
             now,
             born: now,
             date: DateLine::new(now),
-            next_tick: now.after(deadlines::TICK),
+            next_tick: now.after(options.tick),
             application_due: None,
             stage: Stage::Serving,
             requests: 0,

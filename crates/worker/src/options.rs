@@ -15,6 +15,8 @@ pub struct Options {
     pub http: oxicorn_http::Options,
     /// How long an idle connection is kept for its next request; zero: never.
     pub keepalive: Duration,
+    /// How often deadlines are looked at, and the worker's heartbeat.
+    pub tick: Duration,
     /// How long a draining worker goes on with what it has.
     pub graceful_timeout: Duration,
     /// What the worker may reach before it asks to be replaced.
