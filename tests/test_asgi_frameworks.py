@@ -8,7 +8,7 @@ from support.client import chunked, message
 from support.server import APPS
 from support.wait import until
 
-pytestmark = pytest.mark.beyond_gunicorn
+pytestmark = [pytest.mark.beyond_gunicorn, pytest.mark.names_class]
 
 FRAMEWORKS = ["starlette", "fastapi", "django", "quart", "litestar", "blacksheep"]
 
