@@ -117,7 +117,8 @@ def test_a_silent_worker_is_aborted_and_replaced(start):
     with master.connect() as connection:
         connection.get("/sleep/30")
     assert time.monotonic() - started < 10
-    assert f"[CRITICAL] WORKER TIMEOUT (pid:{min(before)})" in master.log
+    # The client has its answer before the log has the line.
+    master.wait_for_log(f"[CRITICAL] WORKER TIMEOUT (pid:{min(before)})")
     master.wait_for_log("worker_abort False")
     master.replaced(before, 1)
 
