@@ -48,7 +48,9 @@ def test_a_killed_worker_is_reported_with_the_request_in_flight(start):
 
 def test_an_idle_worker_that_is_killed_is_reported_too(start):
     master = start(app=APP)
-    (worker,) = master.up(1)
+    # Without a request: its client would have the answer before the worker is idle again.
+    until(lambda: "READY=1" in master.messages, "READY=1")
+    (worker,) = master.workers
     os.kill(worker, signal.SIGKILL)
     (line,) = reports(master)
     assert line.endswith("; no request in flight.")
