@@ -311,6 +311,23 @@ def test_a_worker_exit_that_raises_is_a_warning(start):
     assert "ValueError: hooked" in master.log
 
 
+@pytest.mark.parametrize("name", ["SIGINT", "SIGQUIT"])
+def test_worker_int_is_also_called_in_a_worker_that_still_boots(start, name):
+    config = f"""
+import os, signal
+
+def post_fork(server, worker):
+    if worker.age == 1:
+        os.kill(os.getpid(), signal.{name})
+
+def worker_int(worker):
+    print("worker_int of", worker.age, worker.alive, flush=True)
+"""
+    master = start(config=config)
+    master.wait_for_log("worker_int of 1 False")
+    master.up(1)
+
+
 def test_hooks_may_be_named(start, tmp_path):
     (tmp_path / "site_hooks.py").write_text("def ready(server): server.log.info('named')\n")
     environment = {"PYTHONPATH": f"{tmp_path}:{os.path.dirname(__file__)}/apps"}

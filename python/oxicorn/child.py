@@ -24,7 +24,7 @@ ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1)
 
 def run_worker(arbiter: Arbiter, worker: Any) -> int:
     """Be this worker, and give the status to exit with. Called with all signals blocked."""
-    take_signals(arbiter)
+    take_signals(arbiter, worker)
     try:
         # What was sent since the fork is delivered here, to our handlers.
         signal.pthread_sigmask(signal.SIG_SETMASK, arbiter.mask)
@@ -79,15 +79,25 @@ def leave_with(status: int, worker: Any) -> int:
     return status
 
 
-def take_signals(arbiter: Arbiter) -> None:
+def take_signals(arbiter: Arbiter, worker: Any) -> None:
     """Replace the arbiter's handlers, until the worker installs its own."""
+
+    def leave_quickly(number: int, frame: FrameType | None) -> None:
+        # Once: the hook may be asked to hurry by a second signal.
+        for ending in signal.SIGINT, signal.SIGQUIT:
+            signal.signal(ending, leave)
+        worker.alive = False
+        arbiter.cfg.worker_int(worker)
+        leave(number, frame)
+
     signal.set_wakeup_fd(-1)
     for number in arbiter.SIGNALS:
         signal.signal(number, signal.SIG_DFL)
     for number in signal.SIGUSR1, signal.SIGWINCH:
         signal.signal(number, signal.SIG_IGN)
-    for number in signal.SIGTERM, signal.SIGINT, signal.SIGQUIT:
-        signal.signal(number, leave)
+    signal.signal(signal.SIGTERM, leave)
+    for number in signal.SIGINT, signal.SIGQUIT:
+        signal.signal(number, leave_quickly)
 
 
 def ignore_signals() -> None:
