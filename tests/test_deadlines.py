@@ -49,6 +49,27 @@ def test_a_hung_request_is_answered_reported_and_its_worker_replaced(start, thre
     assert log.count("worker_abort") == 1
 
 
+def test_a_worker_does_not_leave_before_its_record_is_written(start):
+    config = """
+import time
+from gunicorn.glogging import Logger
+
+class Slow(Logger):
+    def error(self, message, *arguments, **keywords):
+        if message.startswith("Request timed out"):
+            time.sleep(0.4)
+        super().error(message, *arguments, **keywords)
+
+logger_class = Slow
+"""
+    master = start("--timeout", "1", app=APP, config=config)
+    before = master.up(1)
+    with ask(master, "/hang") as connection:
+        assert connection.receive().status == 504
+    master.replaced(before, 1)
+    master.wait_for_log("Request timed out after ")
+
+
 def test_a_hung_greenlet_is_answered_and_found(start):
     pytest.importorskip("gevent")
     # Longer than a busy machine takes for a heartbeat.

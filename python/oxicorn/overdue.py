@@ -14,11 +14,27 @@ from oxicorn.logs import json_lines
 #: What this process has logged: entry on the scoreboard and time of the begin.
 _reported: set[tuple[int, int]] = set()
 
+#: Held while a record is written. The main thread leaves after its report, and must not cut off the
+#: record of another thread; its signal handler may interrupt a report of its own.
+_reporting = threading.RLock()
+
+#: Seconds to wait for another thread's record: after one second the arbiter kills the worker.
+PATIENCE = 0.8
+
 
 def report(worker: Any, frame: FrameType | None = None) -> None:
     """Log each overdue request once. ``frame`` is where the main thread was when SIGABRT came."""
     if worker.slot is None:
         return
+    is_alone = _reporting.acquire(timeout=PATIENCE)
+    try:
+        _report(worker, frame)
+    finally:
+        if is_alone:
+            _reporting.release()
+
+
+def _report(worker: Any, frame: FrameType | None) -> None:
     if frame is not None:
         # The watchdog may be about to do it; what the application makes of SystemExit is no answer.
         worker.slot.answer_overdue(max(worker.cfg.timeout - 0.5, 0.5))
