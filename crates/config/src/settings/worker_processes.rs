@@ -81,7 +81,8 @@ pub const SETTINGS: &[Setting] = &[
         help: "How long a request may take, and a worker be silent; 0: forever.",
         details: "A request whose response has not begun by then is answered with 504, the log gets the \
             Python stack of its thread, and its worker is replaced. Other requests of a gthread worker \
-            are finished. Third-party worker classes are aborted when they are silent for so long.",
+            are finished. Tasks of an asgi worker that only wait are not bound by it yet. Third-party worker \
+            classes are aborted when they are silent for so long.",
         ..SECONDS
     },
     Setting {
