@@ -327,6 +327,16 @@ def test_no_line_is_lost_at_the_end(serve, log, threads):
 
 
 @pytest.mark.beyond_gunicorn
+def test_a_body_that_its_client_cuts_off_has_a_line(serve, log):
+    server = serve(APP, "--access-logfile", log)
+    with server.connect() as connection:
+        connection.send(
+            b"POST /cut HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab"
+        )
+    assert '"POST /cut HTTP/1.1" 499 0 ' in lines(log, 1)[0]
+
+
+@pytest.mark.beyond_gunicorn
 def test_requests_that_never_end_have_a_line(serve, log):
     server = serve(APP, "--access-logfile", log, "--graceful-timeout", 1)
     with server.connect() as connection:

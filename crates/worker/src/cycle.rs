@@ -18,6 +18,7 @@ use crate::engine::{Engine, Next};
 use crate::exchange::{ComingBody, Exchange};
 use crate::live;
 use crate::pace::{LEAP, Push};
+use crate::queue::NotStarted;
 use crate::retire::Reason as Retirement;
 use crate::upload::{Received, Upload};
 
@@ -498,7 +499,10 @@ impl<A: Application> Engine<A> {
                 incoming.head.keep_alive = false;
                 self.call_incoming(connection, false, application)?
             }
-            Eof::Broken => (connection, Flow::Stop(Next::Close)),
+            Eof::Broken => {
+                application.not_started(&connection.peer, &incoming.bytes, NotStarted::Abandoned);
+                (connection, Flow::Stop(Next::Close))
+            }
             Eof::Refused(refused) => {
                 let received = std::mem::take(&mut incoming.bytes);
                 self.refuse(connection, &received, &refused, application)?
