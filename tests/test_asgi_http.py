@@ -41,6 +41,27 @@ def test_a_chunked_body_arrives(server):
         assert connection.receive().text == "6 True"
 
 
+@pytest.mark.parametrize("path", ["/upload", "/stubborn", "/begun"])
+def test_nothing_behind_a_malformed_body_is_served(server, path):
+    """The application runs already when the body turns out to be malformed."""
+    with server.connect() as connection:
+        connection.send(message("POST", path, [("Transfer-Encoding", "chunked")]))
+        connection.send(b"5\r\nhello")
+        if path == "/begun":
+            head = connection.receive_head()
+            assert connection._take(2) == b"be"
+        else:
+            until(lambda: told(server) is not None, "a turn of the loop")
+        connection.send(b"!\r\n0\r\n\r\n" + message("GET", "/unread"))
+        if path == "/begun":
+            assert (head.status, connection.receive_all()) == (200, b"un")
+        else:
+            response = connection.receive()
+            assert (response.status, response.header("Connection")) == (400, "close")
+            assert connection.is_closed()
+    server.wait_for_log("Chunk data is not followed by CR LF")
+
+
 def test_nothing_is_read_that_the_application_does_not_take(server):
     with server.connect() as connection:
         size = 50_000_000

@@ -79,6 +79,20 @@ async def go_on(scope, receive, send):
     await text(send, "ok")
 
 
+async def stubborn(scope, receive, send):
+    """Answers whatever it hears of its client."""
+    await read(receive)
+    await text(send, "stubborn")
+
+
+async def begun(scope, receive, send):
+    """The same, with a response that has begun before."""
+    await send(start(headers=[(b"content-length", b"4")]))
+    await send(body(b"be", more=True))
+    await read(receive)
+    await send(body(b"un"))
+
+
 async def unread(scope, receive, send):
     await text(send, "unread")
 
@@ -230,7 +244,20 @@ def wrong(*messages):
 PATHS = {
     f"/{function.__name__.replace('_', '-')}": function
     for function in [
-        *(state, upload, slow_reader, go_on, unread, stream, endless, ignores, trailers, hints),
+        *(
+            state,
+            upload,
+            slow_reader,
+            go_on,
+            stubborn,
+            begun,
+            unread,
+            stream,
+            endless,
+            ignores,
+            trailers,
+            hints,
+        ),
         *(path_send, zero_copy, view, event_stream, listening_stream, told, raises),
         *(raises_after_start, raises_in_body, raises_after_answer, exits, exits_later, nothing),
         *(half, short, excess),

@@ -16,7 +16,7 @@ use crate::clock::Moment;
 use crate::connection::{Place, Then};
 use crate::deadlines;
 use crate::engine::{Arrived, Engine, Seat, pack};
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, Outcome};
 use crate::raw::Raw;
 
 /// Bytes of pipelined requests that are read while one runs.
@@ -197,6 +197,11 @@ impl<A: Application> Engine<A> {
         };
         let mut ended = exchange.into_ended();
         ended.connection.interest = away.interest;
+        // The body was malformed, or the connection broke: nobody knows where a next request begins.
+        let is_broken = matches!(live.reading, Reading::Nothing);
+        if is_broken && ended.outcome == Outcome::KeepAlive {
+            ended.outcome = Outcome::Close;
+        }
         ended.connection.leftover = live.leftover();
         self.now = Moment::now();
         self.date.refresh(self.now);
@@ -209,7 +214,8 @@ impl<A: Application> Engine<A> {
             ended.bytes_sent,
         );
         let has_more = !away.behind.is_empty();
-        let Ok((mut connection, flow)) = self.after_call(ended, has_more, application) else {
+        let Ok((mut connection, flow)) = self.after_call(ended, has_more || is_broken, application)
+        else {
             return false;
         };
         connection.input = away.behind;

@@ -270,6 +270,11 @@ impl Asgi {
     ) -> Option<(Place, Exchange<Client>)> {
         let cycle = cycle.borrow();
         let mut state = cycle.state().ok()?;
+        let refused = Fault {
+            reason: "refused",
+            is_own_page: true,
+        };
+        let fault = fault.or(state.is_refused.then_some(refused));
         if let Some(told) = state.told.take() {
             self.tell(&told.request(), &mut state, fault);
         }
@@ -425,8 +430,17 @@ impl Application for Asgi {
             Some(Party::Socket(socket)) => return Socket::ended(socket.bind(self.py), &end),
             None => return,
         };
-        cycle.borrow().ended(self.py, &end);
-        if !matches!(end, End::Body)
+        let is_answered = cycle.borrow().ended(self.py, &end);
+        if let End::Refused(refused) = &end
+            && let Ok(state) = cycle.borrow().state()
+            && let Some(exchange) = &state.exchange
+        {
+            self.journal.refused(exchange.peer(), refused);
+        }
+        if is_answered {
+            let done = Command::Done(cycle.clone().unbind());
+            self.shared.command(self.py, done);
+        } else if !matches!(end, End::Body)
             && let Err(error) = self.give_grace(&cycle)
         {
             error.print(self.py);

@@ -52,8 +52,8 @@ pub struct State {
     pub version: Version,
     /// Nothing that is sent can arrive any more.
     pub is_lost: bool,
-    /// The body cannot be had: this page says why.
-    pub refusal: Option<(u16, Vec<u8>)>,
+    /// The body was malformed, and a page of the server's said so.
+    pub is_refused: bool,
     waiting: Vec<(Wanted, Py<PyAny>)>,
     /// The application's task, until it is done.
     pub task: Option<Py<PyAny>>,
@@ -115,7 +115,7 @@ impl State {
             trailers: Fields::new(Dialect::Asgi),
             version: Version::HTTP_11,
             is_lost: false,
-            refusal: None,
+            is_refused: false,
             waiting: Vec::new(),
             task: None,
             key: None,
@@ -283,15 +283,29 @@ impl Cycle {
         !is_sent
     }
 
-    /// Something is over.
-    pub fn ended(&self, py: Python<'_>, end: &End<'_>) {
-        let Ok(mut state) = self.state() else { return };
+    /// Something is over. True if the request was answered because of it, whatever its application does.
+    pub fn ended(&self, py: Python<'_>, end: &End<'_>) -> bool {
+        let Ok(mut state) = self.state() else {
+            return false;
+        };
+        let mut is_answered = false;
         match end {
             End::Body => state.inbox.body_ended(),
             End::Client => state.inbox.end(),
             End::Refused(refused) => {
                 state.inbox.end();
-                state.refusal = Some((refused.status(), refused.page(b"")));
+                let is_untold = state.is_untold();
+                if let Some(exchange) = &mut state.exchange {
+                    // Nobody can tell where the next request begins.
+                    exchange.close_after();
+                    if is_untold {
+                        exchange.answer(refused.status(), &refused.page(b""));
+                        state.is_lost = true;
+                        state.is_refused = true;
+                        state.stage = Stage::Complete;
+                        is_answered = true;
+                    }
+                }
             }
             End::Connection => {
                 state.inbox.end();
@@ -303,6 +317,7 @@ impl Cycle {
         if let End::Connection = end {
             self.wake(py, Wanted::Room);
         }
+        is_answered
     }
 
     /// The client is to be treated as gone.
@@ -369,7 +384,7 @@ impl Kit {
         state.stage = Stage::Open;
         state.is_away = false;
         state.is_lost = false;
-        state.refusal = None;
+        state.is_refused = false;
         state.began = began;
         Ok(())
     }

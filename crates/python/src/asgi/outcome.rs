@@ -50,7 +50,6 @@ pub fn settle(py: Python<'_>, state: &mut State, ended: &Ended, is_leaving: bool
     }
     let ends_cleanly = is_leaving && state.is_event_stream();
     let is_untold = state.is_untold();
-    let refusal = state.refusal.take();
     let is_lost = state.is_lost;
     state.stage = Stage::Complete;
     let Some(exchange) = &mut state.exchange else {
@@ -64,15 +63,15 @@ pub fn settle(py: Python<'_>, state: &mut State, ended: &Ended, is_leaving: bool
         },
         is_own_page: is_untold,
     });
-    match refusal {
-        Some((status, page)) if is_untold => exchange.answer(status, &page),
-        _ if is_lost => exchange.cut(),
-        _ if is_untold && !(is_quiet && outcome.message.is_empty()) => exchange.answer(500, PAGE),
-        _ if ends_cleanly => {
-            exchange.close_after();
-            exchange.finish();
-        }
-        _ => exchange.cut(),
+    if is_lost {
+        exchange.cut();
+    } else if is_untold && !(is_quiet && outcome.message.is_empty()) {
+        exchange.answer(500, PAGE);
+    } else if ends_cleanly {
+        exchange.close_after();
+        exchange.finish();
+    } else {
+        exchange.cut();
     }
     outcome
 }
