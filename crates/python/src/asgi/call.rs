@@ -24,7 +24,7 @@ use super::task::{Ended, Tasks, when_done};
 use super::watch::{Cancel, TaskDone};
 use super::websocket::{self, Socket};
 use crate::ffi::{Function, call_three};
-use crate::wsgi::{Access, Answered, Fault, Hooks, Journal};
+use crate::wsgi::{Access, Answered, Began, Fault, Hooks, Journal};
 
 /// An ASGI application, and what it takes to call it.
 pub struct Asgi {
@@ -106,14 +106,17 @@ impl Asgi {
         }
         let req = match &self.hooks {
             None => None,
-            Some(hooks) => match hooks.request_began(request, exchange.peer()) {
-                Ok(req) => Some((req.unbind(), scope.clone().unbind())),
-                Err(error) => {
+            Some(hooks) => {
+                let req = hooks.request_object(request, exchange.peer())?;
+                if let Err(error) = hooks.request_began(&req) {
                     self.journal.exception("Error in pre_request", &error);
                     exchange.answer(500, outcome::PAGE);
+                    hooks.request_refused(&req);
+                    self.tell_of_page(request, &exchange, began);
                     return Ok(Called::Answered(exchange));
                 }
-            },
+                Some(req.unbind())
+            }
         };
         let kit = match self.kit.take() {
             Some(kit) => kit,
@@ -362,11 +365,29 @@ impl Asgi {
             self.access
                 .answered(state.began, request, &answered, None, fault);
         }
-        if let (Some(hooks), Some((req, scope))) = (&self.hooks, req) {
-            let is_head = request.head.method(request.bytes) == b"HEAD";
-            let (req, scope) = (req.into_bound(self.py), scope.into_bound(self.py));
-            hooks.request_ended(&req, &scope, &answered, is_head);
+        if let (Some(hooks), Some(req)) = (&self.hooks, req) {
+            hooks.request_ended(&req.into_bound(self.py), request, &answered);
         }
+    }
+
+    /// The access log hears of a request that the application never had.
+    fn tell_of_page(&mut self, request: &Request<'_>, exchange: &Exchange<Client>, began: Began) {
+        if !self.access.is_listening() {
+            return;
+        }
+        let answered = Answered {
+            peer: exchange.peer(),
+            status: b"",
+            code: exchange.status(),
+            body_sent: 0,
+            fields: b"",
+        };
+        let fault = Fault {
+            reason: "application_error",
+            is_own_page: true,
+        };
+        self.access
+            .answered(began, request, &answered, None, Some(fault));
     }
 
     /// The client of a request has gone: its task has some time left.

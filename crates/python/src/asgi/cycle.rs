@@ -64,8 +64,8 @@ pub struct State {
     /// What logs and hooks want to know of the request when it is over.
     pub told: Option<Box<Told>>,
     pub began: Began,
-    /// What `pre_request` was called with, and the scope, for `post_request`.
-    pub req: Option<(Py<PyAny>, Py<PyDict>)>,
+    /// What `pre_request` was called with, for `post_request`.
+    pub req: Option<Py<PyAny>>,
     /// Body bytes that were sent when the client ended its side.
     pub sent_at_end: u64,
 }

@@ -126,8 +126,8 @@ fn torn_request<'py>(
     messages.getattr("Request")?.call((), Some(&keywords))
 }
 
-/// As much of an environ as a log line needs.
-fn bare_environ<'py>(
+/// As much of an environ as the message itself says: for log lines, and for hooks of an asgi worker.
+pub fn bare_environ<'py>(
     py: Python<'py>,
     message: Message<'_>,
     peer: &Peer,
@@ -144,5 +144,15 @@ fn bare_environ<'py>(
     environ.set_item("QUERY_STRING", latin1(py, message.query())?)?;
     environ.set_item("SERVER_PROTOCOL", latin1(py, protocol.trim_ascii())?)?;
     environ.set_item("REMOTE_ADDR", &peer.text)?;
+    if let Message::Whole(head, bytes) = message {
+        for field in &head.fields {
+            let name = head.name(bytes, field).to_ascii_uppercase();
+            let name = latin1(py, &name)?.to_string().replace('-', "_");
+            environ.set_item(
+                format!("HTTP_{name}"),
+                latin1(py, head.value(bytes, field))?,
+            )?;
+        }
+    }
     Ok(environ)
 }

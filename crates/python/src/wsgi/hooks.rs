@@ -1,12 +1,13 @@
 //! `pre_request` and `post_request`.
 
 use oxicorn_http::proxy::ProxyInfo;
+use oxicorn_worker::access_log::Message;
 use oxicorn_worker::{Exchange, Peer, Request};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
 use super::access::Answered;
-use super::access_python::header_list;
+use super::access_python::{bare_environ, header_list};
 use super::client::Client;
 use super::cycle::Kit;
 use crate::ffi::latin1;
@@ -146,22 +147,33 @@ impl<'py> Hooks<'py> {
         Ok(())
     }
 
-    /// Calls `pre_request(worker, req)` for one of several requests at a time, and gives its `req`.
-    pub fn request_began(&self, request: &Request<'_>, peer: &Peer) -> PyResult<Bound<'py, PyAny>> {
-        let req = self.request_object(request, peer)?;
-        self.pre_request.call1((&self.worker, &req))?;
-        Ok(req)
+    /// Calls `pre_request(worker, req)` for one of several requests at a time.
+    pub fn request_began(&self, req: &Bound<'py, PyAny>) -> PyResult<()> {
+        self.pre_request.call1((&self.worker, req))?;
+        Ok(())
     }
 
-    /// Calls `post_request(worker, req, environ, resp)` for such a request; what it raises is logged.
+    /// Calls `post_request` for a request that `pre_request` refused: there is no environ and no response.
+    pub fn request_refused(&self, req: &Bound<'py, PyAny>) {
+        let py = self.worker.py();
+        let called = self.message.getattr("call_post_request").and_then(|call| {
+            let environ = PyDict::new(py);
+            call.call1((&self.post_request, &self.worker, req, environ, py.None()))
+        });
+        if let Err(error) = called {
+            error.print(py);
+        }
+    }
+
+    /// Calls `post_request(worker, req, environ, resp)` for such a request; what it raises is logged. The
+    /// environ says what a WSGI application would have been told of the message.
     pub fn request_ended(
         &self,
         req: &Bound<'py, PyAny>,
-        environ: &Bound<'py, PyDict>,
+        request: &Request<'_>,
         answered: &Answered<'_>,
-        is_head: bool,
     ) {
-        if let Err(error) = self.tell_ended(req, environ, answered, is_head) {
+        if let Err(error) = self.tell_ended(req, request, answered) {
             error.print(self.worker.py());
         }
     }
@@ -169,11 +181,12 @@ impl<'py> Hooks<'py> {
     fn tell_ended(
         &self,
         req: &Bound<'py, PyAny>,
-        environ: &Bound<'py, PyDict>,
+        request: &Request<'_>,
         answered: &Answered<'_>,
-        is_head: bool,
     ) -> PyResult<()> {
         let py = self.worker.py();
+        let message = Message::Whole(request.head, request.bytes);
+        let environ = bare_environ(py, message, answered.peer)?;
         let resp = self.message.getattr("Response")?.call1((
             req,
             latin1(py, answered.status)?,
@@ -181,7 +194,7 @@ impl<'py> Hooks<'py> {
             header_list(py, answered.fields)?,
             answered.body_sent,
             answered.code != 0,
-            is_head,
+            message.method() == b"HEAD",
         ))?;
         self.message.getattr("call_post_request")?.call1((
             &self.post_request,
@@ -193,7 +206,12 @@ impl<'py> Hooks<'py> {
         Ok(())
     }
 
-    fn request_object(&self, request: &Request<'_>, peer: &Peer) -> PyResult<Bound<'py, PyAny>> {
+    /// What the hooks of this request get as `req`.
+    pub fn request_object(
+        &self,
+        request: &Request<'_>,
+        peer: &Peer,
+    ) -> PyResult<Bound<'py, PyAny>> {
         request_object(&self.cfg, &self.message, request, peer)
     }
 }
