@@ -60,7 +60,7 @@ def _frame_of_greenlet(request: dict[str, Any]) -> FrameType | None:
         return None
     for one in gc.get_objects():
         if isinstance(one, module.greenlet):
-            environ = _environ(one.gr_frame)
+            environ = _local(one.gr_frame, "wsgi.input")
             if environ is not None and environ.get("RAW_URI") == request["target"]:
                 return one.gr_frame
     return None
@@ -92,16 +92,18 @@ def _log(worker: Any, request: dict[str, Any], frame: FrameType | None) -> None:
 
 def _request_id(frame: FrameType | None) -> str | None:
     """What the client called its request."""
-    found = (_environ(frame) or {}).get("HTTP_X_REQUEST_ID")
+    found = (_local(frame, "wsgi.input") or {}).get("HTTP_X_REQUEST_ID")
+    if scope := _local(frame, "asgi"):
+        found = dict(scope.get("headers", ())).get(b"x-request-id", b"").decode("latin-1")
     # From outside: it must not forge a log line.
     return ascii(found)[1:-1][:200] if found else None
 
 
-def _environ(frame: FrameType | None) -> dict[str, Any] | None:
-    """Look for the environ that some caller was given."""
+def _local(frame: FrameType | None, key: str) -> dict[str, Any] | None:
+    """Look for the environ or the scope that some caller was given: it has this key."""
     while frame is not None:
         for value in list(frame.f_locals.values()):
-            if type(value) is dict and "wsgi.input" in value:
+            if type(value) is dict and key in value:
                 return value
         frame = frame.f_back
     return None

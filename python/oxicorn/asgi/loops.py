@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib
 from typing import Any
 
@@ -22,6 +23,17 @@ def new_event_loop(name: str) -> asyncio.AbstractEventLoop:
         return made_by(name)
     except ImportError as error:
         raise ConfigError(f"asgi_loop cannot be {name!r}: {error}") from error
+
+
+def load(name: str) -> None:
+    """Import what :func:`new_event_loop` will need, as far as it is installed.
+
+    For the arbiter: a worker that has become another user may not read the interpreter's files.
+    """
+    import concurrent.futures.thread  # noqa: F401
+
+    with contextlib.suppress(ImportError):
+        importlib.import_module("uvloop" if name == "auto" else name)
 
 
 def made_by(package: str) -> Any:

@@ -11,8 +11,8 @@ from types import FrameType
 from typing import Any
 
 from oxicorn import _oxicorn
+from oxicorn.asgi import loops
 from oxicorn.asgi.lifespan import Lifespan, StartupFailed
-from oxicorn.asgi.loops import new_event_loop
 from oxicorn.workers import base
 
 #: Exit status of a worker whose application did not start.
@@ -32,11 +32,16 @@ class ASGIWorker(base.Worker):
     driver: Any = None
     leaves_until = 0.0
 
+    @classmethod
+    def check_config(cls, cfg: Any, log: Any) -> None:
+        """Load the loop's package while everything can be read."""
+        loops.load(cfg.asgi_loop)
+
     def start_application(self) -> None:
         """Make the loop, and let the application start in it."""
         if self.cfg.threads > 1:
             self.log.warning("The asgi worker ignores threads: it runs requests as tasks.")
-        self.loop = new_event_loop(self.cfg.asgi_loop)
+        self.loop = loops.new_event_loop(self.cfg.asgi_loop)
         asyncio.set_event_loop(self.loop)
         if self.cfg.asgi_lifespan == "off":
             return
