@@ -28,7 +28,8 @@ def pytest_collection_modifyitems(config, items):
 def depends_on_class(item):
     """Whether the test starts a server and leaves the worker class to us."""
     starts_server = {"serve", "start", "serve_module"} & set(item.fixturenames)
-    return starts_server and not item.get_closest_marker("names_class")
+    named = item.get_closest_marker("names_class")
+    return starts_server and (named is None or WORKER in named.args)
 
 
 @pytest.fixture

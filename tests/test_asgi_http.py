@@ -9,7 +9,7 @@ import pytest
 from support.client import chunked, message
 from support.wait import until
 
-pytestmark = pytest.mark.beyond_gunicorn
+pytestmark = [pytest.mark.beyond_gunicorn, pytest.mark.names_class("asgi")]
 
 APP = "asgi_http:application"
 ASGI = ("--worker-class", "asgi")

@@ -7,6 +7,8 @@ import pytest
 from support.client import message
 from support.wait import until
 
+pytestmark = [pytest.mark.beyond_gunicorn, pytest.mark.names_class]
+
 LOOPS = ["asyncio", "uvloop"]
 
 

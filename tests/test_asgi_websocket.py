@@ -9,6 +9,8 @@ from websockets.sync.client import connect
 
 from support.wait import until
 
+pytestmark = [pytest.mark.beyond_gunicorn, pytest.mark.names_class]
+
 LOOPS = ["asyncio", "uvloop"]
 APPLICATION = "asgi_websocket:application"
 

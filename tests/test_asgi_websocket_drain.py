@@ -9,6 +9,8 @@ from websockets.exceptions import ConnectionClosed
 
 from support.wait import until
 
+pytestmark = [pytest.mark.beyond_gunicorn, pytest.mark.names_class("asgi")]
+
 APPLICATION = "asgi_websocket:application"
 MANY = 200
 

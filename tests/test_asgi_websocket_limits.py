@@ -7,6 +7,8 @@ from websockets.sync.client import connect
 from support.client import message
 from support.wait import until
 
+pytestmark = [pytest.mark.beyond_gunicorn, pytest.mark.names_class("asgi")]
+
 APPLICATION = "asgi_websocket:application"
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 HANDSHAKE = {

@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from support.server import WSGI_CLASSES
+
 pytestmark = pytest.mark.beyond_gunicorn
 
 #: What other packages import, and something that each module has to have.
@@ -103,6 +105,7 @@ def test_ours_replaces_what_a_program_has_imported_before(tmp_path):
     assert shown.stdout.strip() == "the other 27.0.1", shown.stderr
 
 
+@pytest.mark.over(*WSGI_CLASSES, reason="the application that imports it is one for WSGI")
 def test_configuration_files_and_applications_import_gunicorn(start, tmp_path):
     (tmp_path / "site_app.py").write_text(
         "from gunicorn.http.errors import InvalidHeader\n"

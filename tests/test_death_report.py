@@ -10,7 +10,6 @@ import pytest
 
 from support import cgroup
 from support.load import Load
-from support.server import APPS
 from support.wait import until
 
 pytestmark = pytest.mark.beyond_gunicorn
@@ -95,7 +94,7 @@ def test_a_crash_in_native_code_answers_the_requests_in_flight(start, threads):
 
 
 def test_faulthandler_still_sees_the_crash(start):
-    environment = {"PYTHONFAULTHANDLER": "1", "PYTHONPATH": str(APPS)}
+    environment = {"PYTHONFAULTHANDLER": "1"}
     master = start(app=APP, environment=environment)
     master.up(1)
     with begin(master, "/segfault") as crashed:

@@ -25,9 +25,9 @@ def only_slow(random):
     return "/sleep/300"
 
 
-def ready(serve, workers, *arguments, app="dispatch:application"):
+def ready(serve, workers, *arguments):
     """A server of which every worker serves."""
-    server = serve(app, *arguments, workers=workers)
+    server = serve("dispatch:application", *arguments, workers=workers)
     until(lambda: len(server.workers) == workers, f"{workers} workers")
     # As many long requests at once as there are workers: each of them gets one.
     seen = set()
@@ -72,16 +72,16 @@ def test_two_workers_kept_busy_do_not_hold_up_the_other_two(serve, keeps):
 
 
 @pytest.mark.parametrize(
-    ("app", "arguments"),
+    "arguments",
     [
-        ("dispatch:application", ()),
-        ("dispatch:application", ("--threads", "2")),
-        ("dispatch:asgi", ("--worker-class", "asgi")),
+        (),
+        ("--threads", "2"),
+        ("--worker-class", "asgi"),
     ],
     ids=["sync", "gthread", "asgi"],
 )
-def test_a_kept_connection_survives_the_end_of_its_worker(serve, app, arguments):
-    server = ready(serve, 2, *arguments, app=app)
+def test_a_kept_connection_survives_the_end_of_its_worker(serve, arguments):
+    server = ready(serve, 2, *arguments)
     with server.connect() as connection:
         before = connection.get("/").text
         os.kill(int(before), signal.SIGTERM)

@@ -8,7 +8,9 @@ import json
 
 import pytest
 
-from support.server import APPS
+from support.server import APPS, WSGI_CLASSES
+
+pytestmark = pytest.mark.over(*WSGI_CLASSES, reason="these are WSGI frameworks")
 
 FRAMEWORKS = ["flask", "django", "pyramid", "falcon"]
 FILE = (APPS / "static.txt").read_bytes()

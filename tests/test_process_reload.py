@@ -7,18 +7,12 @@ import threading
 import pytest
 
 from support.client import Connection
+from support.source import application
 from support.wait import until
 
-APPLICATION = """
-def app(environ, start_response):
-    start_response("200 OK", [("Content-Length", "{length}")])
-    return [b"{answer}"]
-"""
 
-
-def write_app(master, answer):
-    text = APPLICATION.format(answer=answer, length=len(answer))
-    (master.folder / "site_app.py").write_text(text)
+def write_app(folder, answer):
+    (folder / "site_app.py").write_text(application(f"text = {answer!r}"))
 
 
 @pytest.fixture
@@ -26,7 +20,7 @@ def site(start, tmp_path):
     """A server whose application is a file in its folder, answering ``v1``."""
 
     def site(*arguments, **options):
-        (tmp_path / "site_app.py").write_text(APPLICATION.format(answer="v1", length=2))
+        write_app(tmp_path, "v1")
         return start(*arguments, app="site_app:app", **options)
 
     return site
@@ -49,7 +43,7 @@ def test_hup_loads_new_code(site):
     master = site()
     before = master.up(1)
     assert master.answers() == "v1"
-    write_app(master, "version 2")
+    write_app(master.folder, "version 2")
     master.send("HUP")
     master.replaced(before, 1)
     assert master.answers() == "version 2"
@@ -126,7 +120,7 @@ def test_new_code_that_cannot_boot_leaves_the_old_workers_serving(site, code):
     assert set(master.workers) == before
     assert master.answers() == "v1"
 
-    write_app(master, "version 3")
+    write_app(master.folder, "version 3")
     master.send("HUP")
     master.replaced(before, 5)
     assert master.answers() == "version 3"
@@ -140,7 +134,7 @@ def test_replacements_that_cannot_boot_do_not_end_a_serving_server(site):
     os.kill(min(workers), signal.SIGTERM)
     master.wait_for_log("A replacement worker could not boot; 1 serving.", 2)
     assert master.answers() == "v1"
-    write_app(master, "v4")
+    write_app(master.folder, "v4")
     until(lambda: len(master.workers) == 2, "a replacement")
 
 
@@ -197,7 +191,7 @@ def test_term_during_a_reload(start):
 def test_hup_keeps_preloaded_code(site):
     master = site("--preload")
     before = master.up(1)
-    write_app(master, "version 2")
+    write_app(master.folder, "version 2")
     master.send("HUP")
     master.replaced(before, 1)
     assert master.answers() == "v1"

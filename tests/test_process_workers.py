@@ -195,7 +195,7 @@ class Custom(Worker):
 
 def test_a_custom_worker_class(start, tmp_path):
     (tmp_path / "custom.py").write_text(CUSTOM.format(package=NAME))
-    environment = {"PYTHONPATH": f"{tmp_path}:{os.path.dirname(__file__)}/apps"}
+    environment = {"PYTHONPATH": str(tmp_path)}
     master = start("--worker-class", "custom.Custom", "--timeout", "9", environment=environment)
     (worker,) = master.up(1)
     assert master.answers() == "custom"

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from support.load import Load
+from support.source import application
 from support.wait import until
 
 SLOW_IMPORT = """
@@ -63,14 +64,12 @@ def test_a_replacement_that_cannot_boot_leaves_the_old_worker_serving(start, tmp
 
 @pytest.mark.beyond_gunicorn
 def test_a_worker_that_has_grown_is_replaced(start, tmp_path):
-    (tmp_path / "grows.py").write_text(
-        "import os\n"
-        "from process import application\n"
-        "def app(environ, start_response):\n"
-        "    if environ['PATH_INFO'] == '/grow':\n"
-        "        app.hoard = os.urandom(150_000_000)\n"
-        "    return application(environ, start_response)\n"
-    )
+    code = """
+    if path == "/grow":
+        app.hoard = os.urandom(150_000_000)
+    text = str(os.getpid())
+    """
+    (tmp_path / "grows.py").write_text(application(code, before="import os\n"))
     master = start("--max-worker-memory", "150M", app="grows:app")
     (first,) = master.up(1)
     time.sleep(1.2)  # longer than the worker takes between two looks at its memory

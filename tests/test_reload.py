@@ -5,21 +5,18 @@ from pathlib import Path
 import pytest
 
 from support.process import children
+from support.source import application
 from support.wait import until
 
-SHOP = """
-import os, stock
-
-def app(environ, start_response):
-    if environ["PATH_INFO"] == "/late":
-        import late
-        text = late.TEXT
-    else:
-        text = stock.TEXT
-    body = f"{text} {os.getpid()}".encode()
-    start_response("200 OK", [("Content-Length", str(len(body)))])
-    return [body]
+ANSWER = """
+if path == "/late":
+    import late
+    text = late.TEXT
+else:
+    text = stock.TEXT
+text = f"{text} {os.getpid()}"
 """
+SHOP = application(ANSWER, before="import os, stock\n")
 ENGINES = ["auto", "poll", "inotify"]
 
 

@@ -8,22 +8,15 @@ import pytest
 from support import process
 from support.client import message
 from support.load import Load
+from support.source import application
 from support.wait import until
 
 pytestmark = pytest.mark.beyond_gunicorn
 
-SITE = """
-import os, time
-time.sleep({seconds})
-def app(environ, start_response):
-    body = b"{answer}"
-    start_response("200 OK", [("Content-Length", str(len(body)))])
-    return [body]
-"""
-
 
 def write_site(folder, answer, seconds=0):
-    (folder / "site_app.py").write_text(SITE.format(answer=answer, seconds=seconds))
+    before = f"import time\ntime.sleep({seconds})\n"
+    (folder / "site_app.py").write_text(application(f"text = {answer!r}", before))
 
 
 def descriptors(pid):

@@ -11,6 +11,7 @@ import pytest
 
 from support import process
 from support.client import message
+from support.server import WSGI_CLASSES
 from support.wait import until
 
 pytestmark = pytest.mark.beyond_gunicorn
@@ -95,6 +96,7 @@ def test_receivers_that_do_not_read(server, path):
             assert receiver.receive().body == b"x" * 5_000_000
 
 
+@pytest.mark.over(*WSGI_CLASSES, reason="tasks of a loop take turns in its order")
 def test_receivers_that_come_with_a_request_do_not_go_before_it(server):
     """Fifty receivers and one short request are there at once, in this order.
 

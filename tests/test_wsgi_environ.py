@@ -6,7 +6,9 @@ import socket
 import pytest
 
 from support.client import Connection, message
-from support.server import NAME
+from support.server import NAME, WSGI_CLASSES
+
+wsgi = pytest.mark.over(*WSGI_CLASSES, reason="a scope has nothing like it")
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +31,7 @@ def raw(server, data):
         return environ(connection.receive())
 
 
+@wsgi
 def test_the_request_line(server):
     found = environ(server.get("/a%20b/%C3%A9//c;d?x=%20&y=/?#z"))
     assert found["REQUEST_METHOD"] == "GET"
@@ -39,6 +42,7 @@ def test_the_request_line(server):
     assert found["SERVER_PROTOCOL"] == "HTTP/1.1"
 
 
+@wsgi
 @pytest.mark.parametrize(
     ("target", "path", "query"),
     [
@@ -58,6 +62,7 @@ def test_targets(server, target, path, query):
     assert found["RAW_URI"] == target
 
 
+@wsgi
 def test_options_of_the_whole_server(server):
     with server.connect() as connection:
         found = environ(connection.request("OPTIONS", "*"))
@@ -125,6 +130,7 @@ def test_addresses(server):
     assert (found["SERVER_NAME"], found["SERVER_PORT"]) == ("127.0.0.1", str(server.address[1]))
 
 
+@wsgi
 def test_addresses_of_a_unix_socket(server):
     found = environ(server.get("/", unix=True))
     assert found["REMOTE_ADDR"] == ""
@@ -139,6 +145,7 @@ def test_addresses_of_a_unix_socket(server):
         assert (found["SERVER_NAME"], found["SERVER_PORT"]) == (server.unix_path, "")
 
 
+@wsgi
 def test_what_the_server_says_of_itself(server):
     found = seen(server.get("/"))
     assert found["environ"]["SERVER_SOFTWARE"].startswith(f"{NAME}/")
@@ -161,11 +168,13 @@ def test_sync_has_one_thread(server):
     assert seen(server.get("/"))["others"]["wsgi.multithread"] == "False"
 
 
+@wsgi
 def test_several_workers_are_multiprocess(serve):
     server = serve("echo:application", workers=2)
     assert seen(server.get("/"))["others"]["wsgi.multiprocess"] == "True"
 
 
+@wsgi
 def test_script_name_of_the_environment(serve):
     server = serve("echo:application", environment={"SCRIPT_NAME": "/mounted"})
     found = environ(server.get("/mounted/path"))
@@ -231,6 +240,7 @@ def test_an_ipv6_peer(serve):
     assert (found["SERVER_NAME"], found["SERVER_PORT"]) == ("::1", str(port))
 
 
+@wsgi
 def test_the_proxy_protocol(serve):
     server = serve("echo:application", "--proxy-protocol", "v1")
     with server.connect() as connection:

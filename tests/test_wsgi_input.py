@@ -7,7 +7,10 @@ import os
 import pytest
 
 from support.client import chunked, message
+from support.server import WSGI_CLASSES
 from support.wait import until
+
+pytestmark = pytest.mark.over(*WSGI_CLASSES, reason="wsgi.input is WSGI's")
 
 TEXT = b"first line\nsecond\n\nlast without end"
 LINES = ["first line\n", "second\n", "\n", "last without end"]

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from support.server import APPS, IS_GUNICORN
+from support.server import APPS, IS_GUNICORN, WSGI_CLASSES
 from support.wait import until
+
+pytestmark = pytest.mark.over(*WSGI_CLASSES, reason="these are shapes of WSGI applications")
 
 FILE = (APPS / "static.txt").read_bytes()
 

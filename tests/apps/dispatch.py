@@ -19,15 +19,3 @@ def application(environ, start_response):
     headers = [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))]
     start_response("200 OK", headers)
     return [body]
-
-
-async def asgi(scope, receive, send):
-    """The same for ASGI, without files. It blocks, so that it is busy while it sleeps."""
-    if scope["type"] != "http":
-        raise NotImplementedError(scope["type"])
-    if scope["path"].startswith("/sleep/"):
-        time.sleep(int(scope["path"].removeprefix("/sleep/")) / 1000)
-    body = b"%d" % os.getpid()
-    headers = [(b"content-type", b"text/plain"), (b"content-length", b"%d" % len(body))]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

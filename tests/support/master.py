@@ -10,7 +10,7 @@ from pathlib import Path
 
 from . import process
 from .client import Connection
-from .server import APPS, NAME, clean_environment, worker_flags
+from .server import NAME, clean_environment, folders, worker_flags
 from .wait import until
 
 APPLICATION = "process:application"
@@ -39,12 +39,16 @@ class Master:
         self.manager.bind(str(self.folder / "notify"))
         self.manager.setblocking(False)
         self.received = []
-        command = [sys.executable, "-m", NAME, *worker_flags(arguments, config or "")]
+        flags = worker_flags(arguments, config or "")
+        command = [sys.executable, "-m", NAME, *flags]
         if config is not None:
             self.configure(config)
             command += ["--config", "conf.py"]
         if bind is not None:
             command += ["--bind", bind]
+        # A test may put modules of its own before them, in the environment.
+        path = [*map(str, folders(flags, arguments))]
+        own = (environment or {}).get("PYTHONPATH")
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
                 [*command, *map(str, arguments), app],
@@ -53,9 +57,9 @@ class Master:
                 stderr=log,
                 cwd=folder,
                 env=clean_environment()
-                | {"PYTHONPATH": str(APPS), "PYTHONDONTWRITEBYTECODE": "1"}
-                | {"NOTIFY_SOCKET": str(self.folder / "notify")}
-                | (environment or {}),
+                | {"PYTHONDONTWRITEBYTECODE": "1", "NOTIFY_SOCKET": str(self.folder / "notify")}
+                | (environment or {})
+                | {"PYTHONPATH": ":".join([own, *path] if own else path)},
                 start_new_session=True,
                 **popen,
             )

@@ -5,7 +5,9 @@ thread, because its sync worker keeps no connection). Tests of what Gunicorn doe
 mark ``beyond_gunicorn``.
 
 ``OXICORN_TEST_WORKER=gthread`` (or ``gevent`` …) runs them over that worker class, except where a
-test names one itself. Tests of what only some classes do carry the mark ``over``.
+test names one itself. Tests of what only some classes do carry the mark ``over``. Over ``asgi``
+(``OXICORN_TEST_LOOP`` names its loop) the applications are those of the folder ``apps/asgi``: the same
+modules, written for ASGI.
 """
 
 import os
@@ -23,6 +25,11 @@ NAME = os.environ.get("OXICORN_TEST_SERVER", "oxicorn")
 IS_GUNICORN = NAME == "gunicorn"
 #: The worker class that the tests run over.
 WORKER = os.environ.get("OXICORN_TEST_WORKER", "sync")
+IS_ASGI = WORKER == "asgi"
+#: The loop of ``asgi`` where a test names none.
+LOOP = os.environ.get("OXICORN_TEST_LOOP", "auto")
+#: The classes that run WSGI applications, for the mark ``over``.
+WSGI_CLASSES = ("sync", "gthread", "gevent", "eventlet", "tornado")
 APPS = Path(__file__).parent.parent / "apps"
 
 
@@ -32,13 +39,15 @@ class Server:
     def __init__(self, folder, app, *arguments, unix=False, environment=None, workers=1):
         self.log_file = folder / "log"
         self.unix_path = str(folder / "socket")
-        command = [sys.executable, "-m", NAME, "--chdir", str(APPS), "--bind", "127.0.0.1:0"]
+        flags = worker_flags(arguments)
+        first, *others = map(str, folders(flags, arguments))
+        command = [sys.executable, "-m", NAME, "--chdir", first, "--bind", "127.0.0.1:0"]
         if unix:
             command += ["--bind", f"unix:{self.unix_path}"]
         if IS_GUNICORN:
             command += ["--worker-class", "gthread", "--threads", "1", "--no-control-socket"]
         else:
-            command += worker_flags(arguments)
+            command += flags
         command += ["--workers", str(workers), *map(str, arguments), app]
         with self.log_file.open("wb") as log:
             self.process = subprocess.Popen(
@@ -47,7 +56,9 @@ class Server:
                 stdout=log,
                 stderr=log,
                 cwd=folder,
-                env=clean_environment() | {"PYTHONDONTWRITEBYTECODE": "1", **(environment or {})},
+                env=clean_environment()
+                | {"PYTHONPATH": ":".join(others), "PYTHONDONTWRITEBYTECODE": "1"}
+                | (environment or {}),
                 start_new_session=True,
             )
         try:
@@ -113,13 +124,30 @@ class Server:
 
 def worker_flags(arguments, config=""):
     """What to add to a command so that it runs over the class under test, unless it names one."""
-    words = {str(argument).partition("=")[0] for argument in arguments}
-    if words & {"-k", "--worker-class", "--threads"} or re.search(r"worker_class|threads", config):
+    words = [word for argument in arguments for word in str(argument).split("=", 1)]
+    loop = [] if "--asgi-loop" in words else ["--asgi-loop", LOOP]
+    if "asgi" in words:
+        return loop
+    if {"-k", "--worker-class", "--threads"} & set(words) or NAMES_CLASS.search(config):
         return []
     return {
         "sync": [],
         "gthread": ["--worker-class", "gthread", "--threads", "4"],
+        "asgi": ["--worker-class", "asgi", *loop],
     }.get(WORKER, ["--worker-class", WORKER])
+
+
+NAMES_CLASS = re.compile(r"^(worker_class|threads) *=", re.MULTILINE)
+
+
+def folders(flags, arguments=()):
+    """Where the applications are for a server with these arguments, the first one first."""
+    return [APPS / "asgi", APPS] if "asgi" in [*flags, *arguments] else [APPS]
+
+
+def failure_of(target):
+    """What the error log says of a request whose application raised."""
+    return "Error in ASGI application" if IS_ASGI else f"Error handling request GET {target}"
 
 
 def clean_environment():

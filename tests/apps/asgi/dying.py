@@ -1,0 +1,30 @@
+"""The twin of ``dying`` for ASGI: ends in the many ways a process can."""
+
+import asyncio
+import ctypes
+import os
+import signal
+import sys
+
+from messages import http_only, whole
+
+
+@http_only
+async def application(scope, receive, send):
+    """Answer by path: /pid, /wait/SECONDS, /segfault, /exit/STATUS, /kill, /memory."""
+    action, _, argument = scope["path"].strip("/").partition("/")
+    if action != "pid":
+        print("begun", scope["path"], file=sys.stderr, flush=True)
+    if action == "wait":
+        await asyncio.sleep(float(argument))
+    elif action == "segfault":
+        ctypes.string_at(0)
+    elif action == "exit":
+        os._exit(int(argument))
+    elif action == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    elif action == "memory":
+        hoard = []
+        while True:
+            hoard.append(b"x" * 10_000_000)
+    await whole(send, str(os.getpid()).encode())
