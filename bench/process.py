@@ -8,6 +8,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -35,25 +36,36 @@ class Usage:
 
 
 class RunningServer:
-    """Context manager: started in a session of its own, pinned to one core, gone at the end."""
+    """Context manager: started in a session of its own, pinned to one core, gone at the end.
 
-    def __init__(self, command: list[str], port: int, core: int) -> None:
+    Without a core it is left to the scheduler. ``prepare`` is called in the child before it becomes the server.
+    """
+
+    def __init__(
+        self,
+        command: list[str],
+        port: int,
+        core: int | None,
+        folder: Path = APPS,
+        prepare: Callable[[], object] | None = None,
+    ) -> None:
         self.command = command
         self.port = port
         self._core = core
+        self._folder = folder
+        self._prepare = prepare
         self._log = tempfile.TemporaryFile()
 
     def __enter__(self) -> RunningServer:
         self._process = subprocess.Popen(
             self.command,
-            cwd=APPS,
-            env=_environment(),
+            cwd=self._folder,
+            env=_environment(self._folder),
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=self._log,
             start_new_session=True,
-            # Before exec, so that a server that counts cores sees the one it has.
-            preexec_fn=lambda: os.sched_setaffinity(0, {self._core}),
+            preexec_fn=self._before_exec,
         )
         try:
             self._wait_until_it_listens()
@@ -74,7 +86,7 @@ class RunningServer:
         """Sum over the tree; children that were reaped count with their parent."""
         user = system = 0
         busiest, most_ticks = self._process.pid, -1
-        pids = _tree(self._process.pid)
+        pids = tree(self._process.pid)
         for pid in pids:
             fields = _stat(pid)
             if fields is None:
@@ -89,16 +101,39 @@ class RunningServer:
             user / TICKS_A_SECOND, system / TICKS_A_SECOND, frozenset(pids), _peak_rss_kib(busiest)
         )
 
+    @property
+    def pid(self) -> int:
+        """The process that was started: the arbiter, where there is one."""
+        return self._process.pid
+
+    def send(self, number: int) -> None:
+        """A signal for the process that was started, if it is still there."""
+        # Its number cannot be another's: a zombie keeps it, see `exit_status`.
+        os.kill(self.pid, number)
+
+    def exit_status(self) -> int | None:
+        """Of the process that was started, a signal's number negative; None while it runs."""
+        # Not reaped here: while the leader is a zombie nobody else can get its group's number.
+        found = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        if found is None:
+            return None
+        return found.si_status if found.si_code == os.CLD_EXITED else -found.si_status
+
+    def log(self) -> str:
+        """All that the server wrote."""
+        # Not by `seek`: the server writes at the same position.
+        size = os.fstat(self._log.fileno()).st_size
+        return os.pread(self._log.fileno(), size, 0).decode(errors="replace")
+
     def last_words(self) -> str:
         """The end of what the server wrote, on one line."""
-        self._log.seek(0)
-        lines = self._log.read().decode(errors="replace").strip().splitlines()
+        lines = self.log().strip().splitlines()
         return " | ".join(line.strip() for line in lines[-4:])
 
     def _wait_until_it_listens(self) -> None:
         deadline = time.monotonic() + READY_SECONDS
         while time.monotonic() < deadline:
-            if self._has_exited():
+            if self.exit_status() is not None:
                 raise ServerFailed(f"exited at start: {self.last_words()}")
             with socket.socket() as probe:
                 if probe.connect_ex((HOST, self.port)) == 0:
@@ -106,16 +141,18 @@ class RunningServer:
             time.sleep(0.02)
         raise ServerFailed(f"not listening after {READY_SECONDS:.0f} s: {self.last_words()}")
 
-    def _has_exited(self) -> bool:
-        # Not reaped here: while the leader is a zombie nobody else can get its group's number.
-        options = os.WEXITED | os.WNOHANG | os.WNOWAIT
-        return os.waitid(os.P_PID, self._process.pid, options) is not None
+    def _before_exec(self) -> None:
+        # A server that counts cores sees the one it has.
+        if self._core is not None:
+            os.sched_setaffinity(0, {self._core})
+        if self._prepare is not None:
+            self._prepare()
 
     def _stop(self) -> None:
         """Ask the leader, then end whatever is left of the group."""
         deadline = time.monotonic() + STOP_SECONDS
         os.kill(self._process.pid, signal.SIGTERM)
-        while time.monotonic() < deadline and not self._has_exited():
+        while time.monotonic() < deadline and self.exit_status() is None:
             time.sleep(0.01)
         os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
@@ -129,13 +166,14 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _environment() -> dict[str, str]:
+def _environment(folder: Path) -> dict[str, str]:
     """The same for all servers; nobody's own variables (GUNICORN_CMD_ARGS, ...) leak in."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    return {**kept, "LANG": "C.UTF-8", "PYTHONPATH": f"{APPS}:{FRAMEWORKS_FOLDER}"}
+    return {**kept, "LANG": "C.UTF-8", "PYTHONPATH": f"{folder}:{APPS}:{FRAMEWORKS_FOLDER}"}
 
 
-def _tree(root: int) -> list[int]:
+def tree(root: int) -> list[int]:
+    """A process and its descendants."""
     children: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdecimal() and (fields := _stat(int(entry.name))):

@@ -20,12 +20,12 @@ class Table:
 
 def plain(results: Results) -> str:
     """For the terminal."""
-    return "\n\n".join([_about(results), *map(_plain_table, _tables(results))]) + "\n"
+    return "\n\n".join([_about(results), *map(plain_table, _tables(results))]) + "\n"
 
 
 def markdown(results: Results) -> str:
     """For a page of the documentation."""
-    return "\n\n".join([_about(results), *map(_markdown_table, _tables(results))]) + "\n"
+    return "\n\n".join([_about(results), *map(markdown_table, _tables(results))]) + "\n"
 
 
 def _about(results: Results) -> str:
@@ -115,7 +115,8 @@ def _ratio(results: Results, workload: str, server: str, base: float | None) -> 
     return ratio if results.outcomes[workload][server].correct else f"({ratio})"
 
 
-def _plain_table(table: Table) -> str:
+def plain_table(table: Table) -> str:
+    """For the terminal."""
     cells = [table.header, *table.rows]
     widths = [max(len(row[column]) for row in cells) for column in range(len(table.header))]
 
@@ -134,7 +135,9 @@ def _aligned(row: tuple[str, ...], widths: list[int]) -> list[str]:
     ]
 
 
-def _markdown_table(table: Table) -> str:
+def markdown_table(table: Table) -> str:
+    """For a page of the documentation."""
+
     def line(row: tuple[str, ...]) -> str:
         return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |"
 

@@ -38,7 +38,7 @@ def main() -> int:
     """Exit status: 1 if nothing could be measured, or with --check if a target was missed."""
     options = parse(sys.argv[1:])
     # So that `kill` on the comparison ends its servers too, by way of their `__exit__`.
-    signal.signal(signal.SIGTERM, _leave)
+    signal.signal(signal.SIGTERM, leave)
     try:
         require_wrk()
         cores = choose_cores()
@@ -191,7 +191,8 @@ def _positive(text: str) -> int:
     return int(text)
 
 
-def _leave(number: int, frame: FrameType | None) -> None:
+def leave(number: int, frame: FrameType | None) -> None:
+    """What a signal does that is to end the comparison."""
     raise SystemExit(128 + number)
 
 
