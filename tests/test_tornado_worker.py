@@ -84,6 +84,25 @@ def test_it_leaves_at_once_on_int(site):
     assert "Traceback" not in master.log
 
 
+def test_it_can_be_told_to_leave_while_it_makes_its_loop(site):
+    config = """
+import asyncio, time
+
+class Slow(asyncio.SelectorEventLoop):
+    def __init__(self):
+        print("making a loop", flush=True)
+        time.sleep(0.5)
+        super().__init__()
+
+asyncio.get_event_loop_policy()._loop_factory = Slow
+"""
+    master = site(config=config)
+    master.wait_for_log("making a loop")
+    master.send("TERM")
+    assert master.exit_status() == 0
+    assert "Traceback" not in master.log
+
+
 def test_idle_connections_do_not_hold_up_a_stop(site):
     master = site("--graceful-timeout", "600")
     master.up(1)

@@ -5,13 +5,28 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib
+import signal
 from typing import Any
 
+from oxicorn.child import ENDING
 from oxicorn.errors import ConfigError
 
 
 def new_event_loop(name: str) -> asyncio.AbstractEventLoop:
-    """Make the loop that the setting ``asgi_loop`` names; ``auto`` is uvloop where it is installed."""
+    """Make the loop that the setting ``asgi_loop`` names; ``auto`` is uvloop where it is installed.
+
+    Signals wait meanwhile: a handler that raised in the constructor would leave half a loop behind, whose end
+    Python complains of.
+    """
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+    try:
+        return named_loop(name)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def named_loop(name: str) -> asyncio.AbstractEventLoop:
+    """Make it."""
     if name == "asyncio":
         return asyncio.new_event_loop()
     if name == "auto":

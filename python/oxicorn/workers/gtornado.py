@@ -12,6 +12,7 @@ from tornado.httputil import HTTPMessageDelegate, HTTPServerConnectionDelegate
 from tornado.ioloop import IOLoop
 
 from oxicorn import _oxicorn
+from oxicorn.asgi import loops
 from oxicorn.workers import base
 
 #: Seconds between two looks whether the worker has to leave.
@@ -29,7 +30,7 @@ class TornadoWorker(base.Worker):
 
     def init_process(self) -> None:
         """Make a loop before the application loads: it may want to add callbacks."""
-        asyncio.set_event_loop(asyncio.new_event_loop())
+        asyncio.set_event_loop(loops.new_event_loop("asyncio"))
         self.ioloop = IOLoop.current()
         super().init_process()
 
