@@ -6,11 +6,11 @@ VERSIONS := 3.10 3.11 3.12 3.13
 BIND     ?= 127.0.0.1:8000
 # Tests mostly wait for processes: more of them at once than there are processors.
 JOBS     ?= 4
-# Worker classes that the black-box tests run over besides sync.
-CLASSES  ?= gthread gevent
+# Worker classes that the black-box tests run over besides sync, asgi with the name of its loop.
+CLASSES  ?= gthread gevent asgi-asyncio asgi-uvloop
 # Of these tests where Python is not the primary one: what differs between Pythons shows in them.
-brief    := $(addprefix tests/test_,application_faults.py frameworks.py process_signals.py \
-              streaming.py wsgi_environ.py wsgi_input.py wsgi_responses.py)
+brief    := $(addprefix tests/test_,application_faults.py asgi_http.py frameworks.py \
+              process_signals.py streaming.py wsgi_environ.py wsgi_input.py wsgi_responses.py)
 
 primary  := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 tools    := .venvs/tools
@@ -41,7 +41,8 @@ wheel: $(wheels)/$(primary)/.built ## Wheel for $(PYTHON), in dist/
 # A line of a recipe: the tests of one Python over one worker class.
 define over
 @echo "Over $(2):"
-OXICORN_TEST_WORKER=$(2) .venvs/$(1)/bin/python -m pytest -n $(JOBS) $(if $(filter $(primary),$(1)),,$(brief))
+OXICORN_TEST_WORKER=$(firstword $(subst -, ,$(2))) OXICORN_TEST_LOOP=$(or $(word 2,$(subst -, ,$(2))),auto) \
+  .venvs/$(1)/bin/python -m pytest -n $(JOBS) $(if $(filter $(primary),$(1)),,$(brief))
 
 endef
 

@@ -332,6 +332,7 @@ def test_no_line_is_lost_at_the_end(serve, log, threads):
 
 
 @pytest.mark.beyond_gunicorn
+@pytest.mark.over(*WSGI_CLASSES, reason="an ASGI application need not wait for the body")
 def test_a_body_that_its_client_cuts_off_has_a_line(serve, log):
     server = serve(APP, "--access-logfile", log)
     with server.connect() as connection:

@@ -3,6 +3,8 @@
 import importlib.util
 
 import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
 
 from support.client import chunked, message
 from support.server import APPS
@@ -54,6 +56,30 @@ def test_background_work(server):
     with server.connect() as connection:
         assert connection.get("/background").text == "later"
         until(lambda: connection.get("/told").text == "done", "the work in the background")
+
+
+@pytest.mark.parametrize("size", [0, 5, 200_000])
+def test_a_websocket_echoes(server, size):
+    with connect("ws://{}:{}/echo".format(*server.address)) as client:
+        for _ in range(3):
+            client.send("ü" * size)
+            assert client.recv(20) == "ü" * size
+
+
+def test_a_websocket_is_closed_by_the_application(server):
+    with connect("ws://{}:{}/echo".format(*server.address)) as client:
+        client.send("bye")
+        with pytest.raises(ConnectionClosed):
+            client.recv(20)
+        assert client.close_code == 4000
+
+
+def test_a_websocket_that_its_client_leaves_harms_nobody(server):
+    for _ in range(3):
+        with connect("ws://{}:{}/echo".format(*server.address)) as client:
+            client.send("hello")
+            assert client.recv(20) == "hello"
+    assert server.get("/state").text == "hello"
 
 
 def test_a_file(server):

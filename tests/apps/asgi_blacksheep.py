@@ -1,8 +1,21 @@
 """The same with BlackSheep, which has no background work of its own."""
 
 import asyncio
+import contextlib
 
-from blacksheep import Application, Content, Request, Response, StreamedContent, get, post, text
+from blacksheep import (
+    Application,
+    Content,
+    Request,
+    Response,
+    StreamedContent,
+    WebSocket,
+    WebSocketDisconnectError,
+    get,
+    post,
+    text,
+    ws,
+)
 from blacksheep import json as json_response
 
 application = Application(show_error_details=False)
@@ -67,3 +80,12 @@ async def whole_file():
 @get("/error")
 async def error():
     raise ValueError("on purpose")
+
+
+@ws("/echo")
+async def echo(websocket: WebSocket):
+    await websocket.accept()
+    with contextlib.suppress(WebSocketDisconnectError):
+        while (said := await websocket.receive_text()) != "bye":
+            await websocket.send_text(said)
+        await websocket.close(4000)

@@ -1,8 +1,10 @@
-"""The same with Django over ASGI."""
+"""The same with Django over ASGI, and Channels for the WebSocket."""
 
 import asyncio
 
 import django
+from channels.generic.websocket import AsyncWebsocketConsumer
+from channels.routing import ProtocolTypeRouter, URLRouter
 from django.conf import settings
 from django.core.asgi import get_asgi_application
 from django.http import FileResponse, HttpResponse, JsonResponse, StreamingHttpResponse
@@ -68,4 +70,15 @@ urlpatterns = [
     path("file", file),
     path("error", error),
 ]
-application = get_asgi_application()
+
+
+class Echo(AsyncWebsocketConsumer):
+    async def receive(self, text_data=None, bytes_data=None):
+        if text_data == "bye":
+            await self.close(4000)
+        else:
+            await self.send(text_data)
+
+
+websockets = URLRouter([path("echo", Echo.as_asgi())])
+application = ProtocolTypeRouter({"http": get_asgi_application(), "websocket": websockets})

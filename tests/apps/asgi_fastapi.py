@@ -2,7 +2,7 @@
 
 import contextlib
 
-from fastapi import BackgroundTasks, FastAPI, Request
+from fastapi import BackgroundTasks, FastAPI, Request, WebSocket, WebSocketDisconnect
 from fastapi.responses import FileResponse, PlainTextResponse, StreamingResponse
 
 done = []
@@ -60,3 +60,12 @@ async def file():
 @application.get("/error")
 async def error():
     raise ValueError("on purpose")
+
+
+@application.websocket("/echo")
+async def echo(websocket: WebSocket):
+    await websocket.accept()
+    with contextlib.suppress(WebSocketDisconnect):
+        while (text := await websocket.receive_text()) != "bye":
+            await websocket.send_text(text)
+        await websocket.close(4000)

@@ -1,7 +1,10 @@
 """The same with Litestar."""
 
-from litestar import Litestar, MediaType, Request, get, post
+import contextlib
+
+from litestar import Litestar, MediaType, Request, WebSocket, get, post, websocket
 from litestar.background_tasks import BackgroundTask
+from litestar.exceptions import WebSocketDisconnect
 from litestar.response import File, Response, Stream
 
 done = []
@@ -62,6 +65,15 @@ async def error() -> None:
     raise ValueError("on purpose")
 
 
+@websocket("/echo")
+async def echo(socket: WebSocket) -> None:
+    await socket.accept()
+    with contextlib.suppress(WebSocketDisconnect):
+        while (text := await socket.receive_text()) != "bye":
+            await socket.send_text(text)
+        await socket.close(code=4000)
+
+
 application = Litestar(
-    [item, upload, stream, state, background, told, file, error], on_startup=[startup]
+    [item, upload, stream, state, background, told, file, error, echo], on_startup=[startup]
 )

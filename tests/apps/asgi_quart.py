@@ -1,6 +1,6 @@
 """The same with Quart."""
 
-from quart import Quart, jsonify, request, send_file
+from quart import Quart, jsonify, request, send_file, websocket
 
 application = Quart(__name__)
 done = []
@@ -60,3 +60,10 @@ async def file():
 @application.get("/error")
 async def error():
     raise ValueError("on purpose")
+
+
+@application.websocket("/echo")
+async def echo():
+    while (text := await websocket.receive()) != "bye":
+        await websocket.send(text)
+    await websocket.close(4000)

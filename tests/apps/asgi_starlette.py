@@ -5,7 +5,8 @@ import contextlib
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, StreamingResponse
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocketDisconnect
 
 done = []
 
@@ -54,6 +55,14 @@ async def error(request):
     raise ValueError("on purpose")
 
 
+async def echo(websocket):
+    await websocket.accept()
+    with contextlib.suppress(WebSocketDisconnect):
+        while (text := await websocket.receive_text()) != "bye":
+            await websocket.send_text(text)
+        await websocket.close(4000)
+
+
 application = Starlette(
     lifespan=lifespan,
     routes=[
@@ -65,5 +74,6 @@ application = Starlette(
         Route("/told", told),
         Route("/file", file),
         Route("/error", error),
+        WebSocketRoute("/echo", echo),
     ],
 )
