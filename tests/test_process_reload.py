@@ -186,12 +186,3 @@ def test_term_during_a_reload(start):
     master.send("TERM")
     assert master.exit_status() == 0
     assert master.workers == []
-
-
-def test_hup_keeps_preloaded_code(site):
-    master = site("--preload")
-    before = master.up(1)
-    write_app(master.folder, "version 2")
-    master.send("HUP")
-    master.replaced(before, 1)
-    assert master.answers() == "v1"

@@ -101,11 +101,14 @@ def test_an_application_that_cannot_be_loaded(start, application, status, reason
     assert not (master.folder / "s").exists()
 
 
-def test_preloading_fails_before_anything_is_bound(start, tmp_path):
+def test_a_start_ends_when_the_application_cannot_be_preloaded(start, tmp_path):
     (tmp_path / "broken.py").write_text("raise RuntimeError('cannot import')\n")
-    master = start("--preload", app="broken:app")
+    master = start("--preload", "--pid", "pid", app="broken:app")
     assert master.exit_status() == 1
-    assert master.log.strip() == "Error: cannot import"
+    assert master.log.count("Error: cannot import\n") == 1
+    assert "Booting worker" not in master.log
+    assert not (tmp_path / "pid").exists()
+    assert not (tmp_path / "s").exists()
 
 
 @pytest.mark.over("sync", reason="a request that waits does not stop the heartbeat")

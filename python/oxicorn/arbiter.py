@@ -11,7 +11,7 @@ import signal
 import sys
 from typing import Any, ClassVar, NoReturn
 
-from oxicorn import __version__, _oxicorn, child, compat, sockets, terminal
+from oxicorn import __version__, _oxicorn, child, compat, sockets, template, terminal
 from oxicorn.environment import Environment, Start
 from oxicorn.errors import HaltServer
 from oxicorn.instrument import backlog
@@ -54,6 +54,8 @@ class Arbiter:
         self.proc_name = self.cfg.proc_name
         self._num_workers: int | None = None
         self._inbox = _oxicorn.Inbox()
+        # Where hooks turn to: in a template another process.
+        self._loop: _oxicorn.Inbox | _oxicorn.Template = self._inbox
         self.environment = Environment()
         self._reload: Reload | None = None
         # The mask that workers and a successor go back to.
@@ -68,7 +70,7 @@ class Arbiter:
     # The life of the process.
 
     def run(self) -> int:
-        """Serve until stopped; returns the exit status, in workers as well."""
+        """Serve until stopped; returns the exit status, in workers and templates as well."""
         try:
             self.start()
         except sockets.CannotListen as error:
@@ -78,9 +80,11 @@ class Arbiter:
         except BaseException:
             self._remove_pidfile()
             raise
-        worker, status, reason = _oxicorn.supervise(self, self._inbox)
-        if worker is not None:
-            return child.leave_with(child.run_worker(self, worker), worker)
+        forked, status, reason = _oxicorn.supervise(self, self._inbox)
+        if isinstance(forked, _oxicorn.Template):
+            return template.leave(self, forked)
+        if forked is not None:
+            return child.leave_with(child.run_worker(self, forked), forked)
         status = self._finish(status, reason)
         child.ignore_signals()
         return status
@@ -95,9 +99,6 @@ class Arbiter:
         self.log = self._make_logger()
         self.setup()
         self.environment.apply(self.cfg.env)
-        if self.cfg.preload_app:
-            self.app.wsgi()
-
         self.pid = os.getpid()
         if not terminal.is_only_place(self.log):
             self.log.info("Starting oxicorn %s", __version__)
@@ -210,7 +211,7 @@ class Arbiter:
 
     @num_workers.setter
     def num_workers(self, value: int) -> None:
-        self._inbox.set_target(value)
+        self._loop.set_target(value)
         self.assign_target(value)
 
     def assign_target(self, value: int) -> None:
@@ -238,26 +239,34 @@ class Arbiter:
 
     def manage_workers(self) -> None:
         """Have the number of workers put right."""
-        self._inbox.wake()
+        self._loop.wake()
 
     def wakeup(self) -> None:
         """Have the loop look at everything again."""
-        self._inbox.wake()
+        self._loop.wake()
 
     def reload(self) -> None:
         """Reload, as SIGHUP does."""
-        self._inbox(signal.SIGHUP, None)
+        if isinstance(self._loop, _oxicorn.Template):
+            os.kill(self.pid, signal.SIGHUP)
+        else:
+            self._inbox(signal.SIGHUP, None)
 
     # What the loop asks.
 
     def prepare_worker(self, age: int, slot: _oxicorn.Slot) -> Any:
-        """Make the worker that is about to be forked."""
+        """Make the worker that is about to be forked here."""
+        worker = self.make_worker(age, slot)
+        self.cfg.pre_fork(self, worker)
+        return worker
+
+    def make_worker(self, age: int, slot: _oxicorn.Slot) -> Any:
+        """Make the object of a worker, in the process that forks it and in the arbiter."""
         self.worker_age = age
         worker = self.worker_class(
             age, self.pid, list(self.LISTENERS), self.app, self.timeout / 2, self.cfg, self.log
         )
         worker.slot = slot
-        self.cfg.pre_fork(self, worker)
         return worker
 
     def worker_forked(self, pid: int, worker: Any) -> None:
@@ -322,6 +331,16 @@ class Arbiter:
             for listener in self._reload.sockets:
                 if listener not in self.LISTENERS:
                     listener.close()
+
+    def delegate(self, control: _oxicorn.Template) -> None:
+        """In a template: what hooks ask goes to the arbiter by this way."""
+        self._loop = control
+
+    def close_retired_template(self) -> None:
+        """In a template that forks no more: listen no longer, because nobody accepts here."""
+        for listener in self.LISTENERS:
+            listener.close()
+        Arbiter.LISTENERS = []
 
     def become_successor(self) -> NoReturn:
         """In a child: run the installed server anew on the same sockets."""

@@ -57,8 +57,6 @@ class Reload:
         arbiter.setup()
         if arbiter.master_pid:
             arbiter.proc_name += ".2"
-        if cfg.preload_app:
-            arbiter.app.wsgi()
         if arbiter.address != self.before.address:
             type(arbiter).LISTENERS = sockets.bind_all(cfg, arbiter.log, known=self.sockets)
             listening = ",".join(map(str, arbiter.LISTENERS))

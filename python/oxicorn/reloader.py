@@ -9,6 +9,7 @@ from __future__ import annotations
 import glob
 import os
 import select
+import signal
 import sys
 import threading
 import traceback
@@ -30,10 +31,16 @@ PATROL = 5.0
 
 
 class Reloader(threading.Thread):
-    """Watches files, and calls ``changed`` with the path of the first that changes."""
+    """Watches files, and calls ``changed`` with the path of the first that changes.
+
+    If that returns true it goes on watching.
+    """
 
     def __init__(
-        self, changed: Callable[[str], None], patterns: Iterable[str] = (), engine: str = "auto"
+        self,
+        changed: Callable[[str], bool | None],
+        patterns: Iterable[str] = (),
+        engine: str = "auto",
     ) -> None:
         super().__init__(name="oxicorn-reloader", daemon=True)
         self._changed = changed
@@ -51,11 +58,14 @@ class Reloader(threading.Thread):
         super().start()
 
     def run(self) -> None:
-        """Watch until the first change."""
+        """Watch until the first change, or for ever."""
         again = True
-        while (path := self.look(again)) is None:
-            again = self._engine.wait(self._times)
-        self._changed(path)
+        while True:
+            path = self.look(again)
+            if path is None:
+                again = self._engine.wait(self._times)
+            elif not self._changed(path):
+                return
 
     def look(self, again: bool) -> str | None:
         """Record files that were not seen before and, if asked, look at the others again.
@@ -66,6 +76,7 @@ class Reloader(threading.Thread):
             if again or path not in self._times:
                 time = modified(path)
                 if time is not None and self._times.setdefault(path, time) != time:
+                    self._times[path] = time
                     return path
         return None
 
@@ -163,8 +174,12 @@ def for_worker(worker: Any) -> Reloader:
     """A reloader that has this worker leave. It is to be started when the application is loaded."""
     cfg, log = worker.cfg, worker.log
     log.warning("Reloader is on. Use in development only!")
-    if cfg.preload_app:
-        log.warning("Code that was loaded with preload_app stays until the server is started anew.")
+
+    def reload_all(path: str) -> bool:
+        """The code is not this worker's alone; all get it anew, or none if it is broken."""
+        log.info("Reloading: %s modified", path)
+        os.kill(worker.ppid, signal.SIGHUP)
+        return True
 
     def changed(path: str) -> None:
         log.info("Worker reloading: %s modified", path)
@@ -176,7 +191,8 @@ def for_worker(worker: Any) -> Reloader:
         worker.alive = False
         os.write(worker.PIPE[1], b"1")
 
-    return Reloader(changed, cfg.reload_extra_files, cfg.reload_engine)
+    report = reload_all if cfg.preload_app else changed
+    return Reloader(report, cfg.reload_extra_files, cfg.reload_engine)
 
 
 def stand_in(worker: Any, error: SyntaxError) -> Callable[..., Any]:

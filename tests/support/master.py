@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -95,7 +96,12 @@ class Master:
     @property
     def workers(self):
         """Pids of the workers."""
-        return process.children(self.pid)
+        return [pid for pid in process.children(self.pid) if pid not in self.templates]
+
+    @property
+    def templates(self):
+        """Pids of the processes that ever loaded a preloaded application."""
+        return [int(pid) for pid in re.findall(r"Booting template with pid: (\d+)", self.log)]
 
     def up(self, count=1):
         """Wait until the server is ready with so many workers; their pids."""

@@ -3,7 +3,7 @@
 use oxicorn_sys::notify::Milestone;
 use oxicorn_sys::signals::Signal;
 
-use crate::{Ended, Notice, Outcome};
+use crate::{Ended, Notice, Outcome, Source};
 
 /// Something for the driver to do, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,8 +14,25 @@ pub enum Action {
     Spawn {
         /// Its number, counted from 1 in the order of forks.
         age: u32,
+        /// By this process.
+        source: Source,
     },
-    /// Send a signal to a worker.
+    /// Fork a template, which loads the application; answer with [`crate::Event::TemplateForked`].
+    Prepare {
+        /// Its number, counted from 1 in the order of forks.
+        number: u32,
+    },
+    /// No further worker is wanted of this template: it stops listening.
+    RetireTemplate {
+        /// The template.
+        number: u32,
+    },
+    /// Let go of this template, which ends it if it has not ended.
+    EndTemplate {
+        /// The template.
+        number: u32,
+    },
+    /// Send a signal to a worker or a template.
     Kill(i32, Signal),
     /// Say which request this worker is working on.
     ReportRequest {

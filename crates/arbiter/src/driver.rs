@@ -11,7 +11,7 @@ use oxicorn_sys::wait::{self, WakeUp};
 use crate::kills::Kills;
 use crate::{
     Action, Arbiter, Cause, DeathReport, Ended, Event, Forked, Host, Level, Notice, Outcome,
-    Request, Says,
+    Request, Says, Source,
 };
 
 /// How often the new arbiter of a SIGUSR2 looks whether the old one is still there.
@@ -26,6 +26,11 @@ pub enum End {
     Child {
         /// Its number.
         age: u32,
+    },
+    /// In a template that was just forked.
+    Template {
+        /// Its number.
+        number: u32,
     },
 }
 
@@ -97,6 +102,9 @@ impl Driver<'_> {
             };
             self.arbiter.handle(event, now());
         }
+        for number in host.loaded_templates() {
+            self.arbiter.handle(Event::TemplateReady { number }, now());
+        }
         let mut has_reaped = false;
         while let Ok(Some((pid, death))) = wait::reap() {
             has_reaped = true;
@@ -114,7 +122,20 @@ impl Driver<'_> {
         while let Some(action) = self.arbiter.poll_action() {
             match action {
                 Action::Exit(outcome) => return Some(End::Exit(outcome)),
-                Action::Spawn { age } => match self.spawn(host, slots, age) {
+                Action::Prepare { number } => match host.prepare(number) {
+                    Ok(Some(Forked::Child)) => return Some(End::Template { number }),
+                    Ok(Some(Forked::Parent(pid))) => {
+                        let pid = Some(pid);
+                        let event = Event::TemplateForked { number, pid };
+                        self.arbiter.handle(event, now());
+                    }
+                    Ok(None) => {
+                        let event = Event::TemplateForked { number, pid: None };
+                        self.arbiter.handle(event, now());
+                    }
+                    Err(error) => self.fail(host, error),
+                },
+                Action::Spawn { age, source } => match self.spawn(host, slots, age, source) {
                     Ok(Forked::Child) => return Some(End::Child { age }),
                     Ok(Forked::Parent(pid)) => {
                         self.arbiter.handle(Event::Spawned { age, pid }, now());
@@ -166,13 +187,15 @@ impl Driver<'_> {
                     self.arbiter.handle(Event::Reexecuted { pid }, now());
                 }
             }
+            Action::RetireTemplate { number } => host.retire_template(number),
+            Action::EndTemplate { number } => host.end_template(number),
             Action::Promote => host.promote()?,
             Action::ReopenLogs => host.reopen_logs()?,
             Action::TargetChanged { new, old } => host.target_changed(new, old)?,
             Action::CloseListeners { shared } => host.close_listeners(shared)?,
             Action::Notify(milestone) => self.notify(milestone),
             // Handled by the caller, because they may end the loop.
-            Action::Spawn { .. } | Action::Exit(_) => {}
+            Action::Spawn { .. } | Action::Prepare { .. } | Action::Exit(_) => {}
         }
         Ok(())
     }
@@ -183,6 +206,7 @@ impl Driver<'_> {
         host: &mut H,
         slots: &mut Slots,
         age: u32,
+        source: Source,
     ) -> Result<Forked, Option<H::Error>> {
         let Some(slot) = self.scoreboard.claim() else {
             host.log(
@@ -191,7 +215,7 @@ impl Driver<'_> {
             );
             return Err(None);
         };
-        let forked = host.spawn(age, slot);
+        let forked = host.spawn(age, slot, source);
         match forked {
             Ok(Some(Forked::Parent(pid))) => {
                 slot.set_pid(pid.unsigned_abs());

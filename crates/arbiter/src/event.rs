@@ -16,6 +16,8 @@ pub struct Options {
     pub graceful_timeout: Duration,
     /// Detached from the terminal: only then SIGWINCH means "stop the workers", in a terminal it is a resized window.
     pub daemon: bool,
+    /// Workers are forked from a template that has loaded the application.
+    pub preload: bool,
 }
 
 /// What a worker says about itself.
@@ -47,6 +49,18 @@ pub enum Event {
     SpawnFailed {
         /// The worker that will not exist.
         age: u32,
+    },
+    /// The answer to [`crate::Action::Prepare`].
+    TemplateForked {
+        /// The template.
+        number: u32,
+        /// Its process; `None`: there was none to be had.
+        pid: Option<i32>,
+    },
+    /// A template has loaded the application.
+    TemplateReady {
+        /// The template.
+        number: u32,
     },
     /// What the scoreboard says about a worker.
     Seen {

@@ -6,14 +6,14 @@ use oxicorn_sys::scoreboard::Slot;
 use oxicorn_sys::signals::Signal;
 use oxicorn_sys::wait::WakeUp;
 
-use crate::{DeathReport, Level, Options};
+use crate::{DeathReport, Level, Options, Source};
 
-/// Which side of a worker's fork this is.
+/// Which side of a fork this is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Forked {
-    /// The arbiter, with the worker's process.
+    /// The arbiter, with the process of the worker or template.
     Parent(i32),
-    /// The worker.
+    /// That process itself.
     Child,
 }
 
@@ -46,8 +46,25 @@ pub trait Host {
     /// What has been asked since the last call, in order.
     fn requests(&mut self) -> Vec<Request>;
 
-    /// Forks worker number `age`, which writes to `slot`. `None`: the system has no process to spare.
-    fn spawn(&mut self, age: u32, slot: Slot) -> Result<Option<Forked>, Self::Error>;
+    /// Has `source` fork worker number `age`, which writes to `slot`. `None`: the system has no process to spare.
+    fn spawn(
+        &mut self,
+        age: u32,
+        slot: Slot,
+        source: Source,
+    ) -> Result<Option<Forked>, Self::Error>;
+
+    /// Forks a template. `None`: the system has no process to spare.
+    fn prepare(&mut self, number: u32) -> Result<Option<Forked>, Self::Error>;
+
+    /// Templates that have loaded the application since the last call.
+    fn loaded_templates(&mut self) -> Vec<u32>;
+
+    /// Has a template stop listening.
+    fn retire_template(&mut self, number: u32);
+
+    /// Lets go of a template, which ends it.
+    fn end_template(&mut self, number: u32);
 
     /// A worker is gone. `boot_failure`: it could not boot, so no hook is run.
     fn bury(&mut self, age: u32, boot_failure: bool) -> Result<(), Self::Error>;

@@ -20,6 +20,7 @@ mod pause;
 mod policy;
 mod rollout;
 mod stop;
+mod template;
 mod worker;
 
 #[cfg(test)]
@@ -34,3 +35,4 @@ pub use kills::Kills;
 pub use notice::{Level, Notice};
 pub use policy::Arbiter;
 pub use stop::Outcome;
+pub use template::{Order, Reply, Source};

@@ -36,6 +36,31 @@ pub enum Notice {
         /// How it ended.
         death: Death,
     },
+    /// A template has loaded the application.
+    Preloaded(i32),
+    /// The application of a reload cannot be loaded, the old one stays.
+    ReloadNotLoaded {
+        /// The template that was to load it.
+        pid: i32,
+        /// How it ended.
+        death: Death,
+    },
+    /// A template in place of one that died could not load the application, while others serve.
+    NotLoaded {
+        /// The template.
+        pid: i32,
+        /// How it ended.
+        death: Death,
+        /// Workers that are serving.
+        serving: usize,
+    },
+    /// A template ended, unasked.
+    TemplateDied {
+        /// The template.
+        pid: i32,
+        /// How it ended.
+        death: Death,
+    },
     /// A replacement failed to boot while others serve.
     BootFailed {
         /// Workers that are serving.
@@ -88,6 +113,7 @@ impl Notice {
             }
             Notice::Handling(_)
             | Notice::HangUp
+            | Notice::Preloaded(_)
             | Notice::QuickShutdown
             | Notice::GracefulStop
             | Notice::Promoted => Level::Info,
@@ -103,6 +129,9 @@ impl Notice {
             Notice::Exited(_, Death::Code(_))
             | Notice::Serving { .. }
             | Notice::BootFailed { .. }
+            | Notice::NotLoaded { .. }
+            | Notice::TemplateDied { .. }
+            | Notice::ReloadNotLoaded { .. }
             | Notice::ReloadCalledOff { .. } => Level::Error,
             Notice::Timeout(_) => Level::Critical,
         }
@@ -119,6 +148,34 @@ impl fmt::Display for Notice {
             Notice::ReloadCalledOff { pid, death } => write!(
                 f,
                 "Reload called off: new worker (pid:{pid}) {} before it was ready; the old workers serve on.",
+                Ending(*death)
+            ),
+            Notice::Preloaded(pid) => {
+                write!(
+                    f,
+                    "The application is loaded in the template process (pid:{pid})"
+                )
+            }
+            Notice::ReloadNotLoaded { pid, death } => write!(
+                f,
+                "Reload called off: the new template process (pid:{pid}) {} before it had loaded the \
+                 application; the old workers serve on.",
+                Ending(*death)
+            ),
+            Notice::NotLoaded {
+                pid,
+                death,
+                serving,
+            } => write!(
+                f,
+                "A new template process (pid:{pid}) {} before it had loaded the application; {serving} \
+                 serving. It is tried again.",
+                Ending(*death)
+            ),
+            Notice::TemplateDied { pid, death } => write!(
+                f,
+                "The template process (pid:{pid}) {}; its workers serve on, and a new one loads the \
+                 application.",
                 Ending(*death)
             ),
             Notice::BootFailed { serving } => write!(

@@ -2,6 +2,7 @@
 
 mod leave;
 mod reload;
+mod templates;
 mod upkeep;
 
 use std::collections::VecDeque;
@@ -10,9 +11,11 @@ use std::time::Duration;
 use oxicorn_sys::notify::Milestone;
 use oxicorn_sys::signals::Signal;
 
+use self::templates::Pending;
 use crate::pause::Pause;
 use crate::rollout::Rollout;
 use crate::stop::{LAST_WAIT, Phase};
+use crate::template::{Source, TemplateHandle};
 use crate::worker::{Life, WorkerHandle};
 use crate::{Action, Event, Notice, Options, Says};
 
@@ -37,6 +40,12 @@ pub struct Arbiter {
     phase: Phase,
     rollout: Rollout,
     upgrade: Upgrade,
+    /// Where the workers of the newest generation come from.
+    source: Source,
+    templates: Vec<TemplateHandle>,
+    last_template: u32,
+    /// A reload that still has to show that the application can be loaded.
+    pending: Option<Pending>,
     generation: u32,
     last_age: u32,
     /// In the order of their ages.
@@ -58,6 +67,10 @@ impl Arbiter {
             } else {
                 Upgrade::Alone
             },
+            source: Source::Arbiter,
+            templates: Vec::new(),
+            last_template: 0,
+            pending: None,
             generation: 0,
             last_age: 0,
             workers: Vec::new(),
@@ -69,7 +82,7 @@ impl Arbiter {
     /// Takes note of `event` at the time `now`.
     pub fn handle(&mut self, event: Event, now: Duration) {
         match event {
-            Event::Start => self.phase = Phase::Running,
+            Event::Start => self.start(),
             Event::Signal(signal) => self.handle_signal(signal, now),
             Event::Spawned { age, pid } => self.settle_fork(age, |worker| {
                 worker.life = Life::Booting(pid);
@@ -79,10 +92,17 @@ impl Arbiter {
                 self.settle_fork(age, |_| false);
                 self.note_early_death(now);
             }
+            Event::TemplateForked { number, pid } => {
+                self.settle_template(number, pid);
+                if pid.is_none() {
+                    self.note_early_death(now);
+                }
+            }
+            Event::TemplateReady { number } => self.template_ready(number),
             // A tick follows once all workers have been looked at.
             Event::Seen { age, beat, says } => return self.handle_seen(age, beat, says),
             Event::Exited { pid, death } => self.reap_worker(pid, death, now),
-            Event::Reloaded(options) => self.begin_rollout(options),
+            Event::Reloaded(options) => self.reloaded(options),
             Event::ReloadRefused => self.notify(Milestone::Ready),
             Event::Reexecuted { pid } => self.upgrade = Upgrade::Child(pid),
             Event::ParentGone => self.promote(),
@@ -132,15 +152,17 @@ impl Arbiter {
             Phase::Running => {
                 self.murder_workers(now);
                 self.advance_rollout();
+                self.tend_templates(now);
                 self.manage_workers(now);
             }
-            Phase::Asked { deadline, outcome } if now >= deadline && !self.workers.is_empty() => {
-                self.signal_workers(Signal::Kill);
+            Phase::Asked { deadline, outcome } if now >= deadline && !self.is_empty() => {
+                self.signal_all(Signal::Kill);
                 let deadline = now + LAST_WAIT;
                 self.phase = Phase::Killed { deadline, outcome };
             }
-            Phase::Asked { outcome, .. } if self.workers.is_empty() => self.exit(outcome),
-            Phase::Killed { deadline, outcome } if now >= deadline || self.workers.is_empty() => {
+            Phase::Asked { outcome, .. } if self.is_empty() => self.exit(outcome),
+            Phase::Asked { .. } => self.end_templates(|_| false),
+            Phase::Killed { deadline, outcome } if now >= deadline || self.is_empty() => {
                 self.exit(outcome);
             }
             _ => {}
@@ -251,6 +273,18 @@ impl Arbiter {
 
     fn signal_workers(&mut self, signal: Signal) {
         let pids = self.workers.iter().filter_map(WorkerHandle::pid);
+        self.actions
+            .extend(pids.map(|pid| Action::Kill(pid, signal)));
+    }
+
+    /// Nobody of ours is left.
+    fn is_empty(&self) -> bool {
+        self.workers.is_empty() && self.templates.is_empty()
+    }
+
+    fn signal_all(&mut self, signal: Signal) {
+        self.signal_workers(signal);
+        let pids = self.templates.iter().filter_map(TemplateHandle::pid);
         self.actions
             .extend(pids.map(|pid| Action::Kill(pid, signal)));
     }

@@ -10,7 +10,7 @@
 //! follow, and one old worker leaves for each new one that is ready. A canary that dies before
 //! it is ready calls the reload off: the old generation has not been touched.
 
-use crate::Options;
+use crate::{Options, Source};
 
 /// See the module's picture.
 #[derive(Clone, Debug)]
@@ -32,6 +32,8 @@ pub struct Before {
     pub options: Options,
     /// The number of workers, SIGTTIN and SIGTTOU included.
     pub target: usize,
+    /// Where its workers came from.
+    pub source: Source,
     /// The first generation had not been ready yet.
     pub starting: bool,
 }

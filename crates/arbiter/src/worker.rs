@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use oxicorn_sys::signals::Signal;
 
+use crate::Source;
+
 /// A worker as the arbiter knows it. The process itself is elsewhere.
 #[derive(Clone, Debug)]
 pub struct WorkerHandle {
@@ -11,6 +13,8 @@ pub struct WorkerHandle {
     pub age: u32,
     /// Workers of one generation run with the same settings and code.
     pub generation: u32,
+    /// Which process forked it.
+    pub source: Source,
     /// When it was forked.
     pub born: Duration,
     /// Last heartbeat. No timeout applies before the first: loading an application takes what it takes.

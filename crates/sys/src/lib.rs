@@ -5,6 +5,7 @@
 
 pub mod channel;
 pub mod clock;
+pub mod control;
 pub mod crash;
 pub mod daemon;
 pub mod epoll;

@@ -119,6 +119,12 @@ impl Scoreboard {
             .filter(|slot| slot.state() != State::Free)
     }
 
+    /// The record at this position.
+    pub fn at(&self, index: usize) -> Option<Slot> {
+        let record = self.records.get(index)?;
+        Some(self.slot(record, index))
+    }
+
     fn slot(&self, record: &'static Record, index: usize) -> Slot {
         Slot {
             record,

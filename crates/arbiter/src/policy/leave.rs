@@ -7,6 +7,7 @@ use oxicorn_sys::signals::Signal;
 
 use super::{Arbiter, Upgrade};
 use crate::stop::{Outcome, Phase, QUICK};
+use crate::template::TemplateLife;
 use crate::worker::Life;
 use crate::{Action, Notice};
 
@@ -24,6 +25,7 @@ impl Arbiter {
         let shared = self.upgrade != Upgrade::Alone;
         self.actions.push_back(Action::CloseListeners { shared });
         self.signal_workers(signal);
+        self.end_templates(|_| false);
     }
 
     pub(super) fn hurry(&mut self, now: Duration) {
@@ -42,7 +44,9 @@ impl Arbiter {
     /// Forks that were ordered but not done yet.
     fn cancel_forks(&mut self) {
         self.actions
-            .retain(|action| !matches!(action, Action::Spawn { .. }));
+            .retain(|action| !matches!(action, Action::Spawn { .. } | Action::Prepare { .. }));
+        self.templates
+            .retain(|template| template.life != TemplateLife::Forking);
         self.workers.retain(|worker| worker.life != Life::Forking);
     }
 }

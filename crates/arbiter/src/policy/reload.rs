@@ -4,22 +4,24 @@ use oxicorn_sys::notify::Milestone;
 
 use super::Arbiter;
 use crate::rollout::{Before, Rollout};
-use crate::{Action, Options};
+use crate::{Action, Options, Source};
 
 impl Arbiter {
-    pub(super) fn begin_rollout(&mut self, options: Options) {
+    pub(super) fn begin_rollout(&mut self, options: Options, source: Source) {
         // A reload during a reload: what can be fallen back on is still what was there before the first.
         let before = match std::mem::replace(&mut self.rollout, Rollout::Settled) {
             Rollout::Canary(before) => before,
             other => Before {
                 options: self.options.clone(),
                 target: self.target,
+                source: self.source,
                 starting: matches!(other, Rollout::Starting),
             },
         };
         self.rollout = Rollout::Canary(before);
         self.target = options.workers;
         self.options = options;
+        self.source = source;
         self.generation = self.generation.wrapping_add(1);
         self.pause.reset();
         // Nobody waits for workers of an intermediate generation that do not serve yet.
@@ -37,6 +39,7 @@ impl Arbiter {
             worker.generation = failed;
         }
         self.options = before.options;
+        self.source = before.source;
         self.target = before.target;
         self.actions.push_back(Action::CallOffReload);
         match before.starting {

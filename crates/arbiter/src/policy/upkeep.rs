@@ -55,7 +55,7 @@ impl Arbiter {
         };
         let most = wanted.saturating_add(self.recycle(wanted));
         let new = self.count(is_new);
-        if self.pause.wait(now).is_none() {
+        if self.can_spawn() && self.pause.wait(now).is_none() {
             for _ in new..most {
                 self.spawn_worker(now);
             }
@@ -93,11 +93,15 @@ impl Arbiter {
         self.workers.push(WorkerHandle {
             age,
             generation: self.generation,
+            source: self.source,
             born: now,
             last_beat: None,
             life: Life::Forking,
         });
-        self.actions.push_back(Action::Spawn { age });
+        self.actions.push_back(Action::Spawn {
+            age,
+            source: self.source,
+        });
     }
 
     pub(super) fn reap_worker(&mut self, pid: i32, death: Death, now: Duration) {
@@ -106,7 +110,10 @@ impl Arbiter {
             .iter()
             .position(|worker| worker.pid() == Some(pid))
         else {
-            return self.reap_other(pid);
+            if !self.reap_template(pid, death, now) {
+                self.reap_other(pid);
+            }
+            return;
         };
         let worker = self.workers.remove(at);
         let boot_failure = matches!(death, Death::Code(BOOT_FAILED | APP_UNUSABLE));

@@ -6,6 +6,7 @@ mod recycling;
 mod reload;
 mod shutdown;
 mod sim;
+mod templates;
 mod timeouts;
 mod upgrade;
 mod workers;

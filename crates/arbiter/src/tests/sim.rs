@@ -6,11 +6,16 @@ use oxicorn_sys::notify::Milestone;
 use oxicorn_sys::signals::Signal;
 use oxicorn_sys::wait::Death;
 
-use crate::{Action, Arbiter, Ended, Event, Notice, Options, Says};
+use crate::{Action, Arbiter, Ended, Event, Notice, Options, Says, Source};
 
 /// The pid of worker number `age`.
 pub fn pid(age: u32) -> i32 {
     1000 + age as i32
+}
+
+/// The pid of a template.
+pub fn template_pid(number: u32) -> i32 {
+    5000 + number as i32
 }
 
 pub struct Sim {
@@ -39,11 +44,21 @@ impl Sim {
     }
 
     pub fn new(workers: usize, has_parent: bool) -> Sim {
+        Sim::with_options(workers, has_parent, false)
+    }
+
+    /// Started, with the application to be loaded in a template.
+    pub fn preloading(workers: usize) -> Sim {
+        Sim::with_options(workers, false, true)
+    }
+
+    fn with_options(workers: usize, has_parent: bool, preload: bool) -> Sim {
         let options = Options {
             workers,
             timeout: Duration::from_secs(30),
             graceful_timeout: Duration::from_secs(20),
             daemon: false,
+            preload,
         };
         let mut sim = Sim {
             arbiter: Arbiter::new(options.clone(), has_parent),
@@ -67,7 +82,15 @@ impl Sim {
     fn settle(&mut self) {
         while let Some(action) = self.arbiter.poll_action() {
             match &action {
-                Action::Spawn { age } => {
+                Action::Prepare { number } => {
+                    let pid = Some(template_pid(*number));
+                    let event = Event::TemplateForked {
+                        number: *number,
+                        pid,
+                    };
+                    self.arbiter.handle(event, self.now);
+                }
+                Action::Spawn { age, .. } => {
                     let event = Event::Spawned {
                         age: *age,
                         pid: pid(*age),
@@ -151,6 +174,16 @@ impl Sim {
         self.reloaded(workers);
     }
 
+    /// A template has loaded the application.
+    pub fn loaded(&mut self, number: u32) {
+        self.event(Event::TemplateReady { number });
+    }
+
+    pub fn template_dies(&mut self, number: u32, death: Death) {
+        let pid = template_pid(number);
+        self.event(Event::Exited { pid, death });
+    }
+
     pub fn advance(&mut self, seconds: f64) {
         self.now += Duration::from_secs_f64(seconds);
         self.event(Event::Tick);
@@ -177,7 +210,7 @@ impl Sim {
         self.actions()
             .iter()
             .filter_map(|action| match action {
-                Action::Spawn { age } => Some(*age),
+                Action::Spawn { age, .. } => Some(*age),
                 _ => None,
             })
             .collect()
@@ -208,7 +241,10 @@ impl Sim {
 
 /// Shorthands that read like the log.
 pub fn spawn(age: u32) -> Action {
-    Action::Spawn { age }
+    Action::Spawn {
+        age,
+        source: Source::Arbiter,
+    }
 }
 
 pub fn kill(age: u32, signal: Signal) -> Action {

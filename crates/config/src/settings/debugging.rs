@@ -18,8 +18,8 @@ pub const SETTINGS: &[Setting] = &[
         help: "Replace workers when code changes, for development.",
         details: "A worker watches the files of the modules it has imported, and leaves when one \
             changes; the new one imports them anew. While a file has a syntax error, every request \
-            is answered with the traceback. The configuration file is not watched, and code that \
-            was loaded with `preload_app` stays: see [development](development.md).",
+            is answered with the traceback. The configuration file is not watched. With \
+            `preload_app` a change reloads all workers: see [development](development.md).",
         ..SWITCH
     },
     Setting {

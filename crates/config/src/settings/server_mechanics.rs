@@ -22,8 +22,9 @@ pub const SETTINGS: &[Setting] = &[
         name: "preload_app",
         flags: &["--preload"],
         help: "Load the application once, before workers are forked.",
-        details: "Saves memory and time. Threads and connections that the application opens while \
-            it is imported do not survive the fork.",
+        details: "Saves memory and time. Threads that the application starts while it is imported do not \
+            survive the fork, and connections that it opens are shared by all workers. A reload \
+            loads it anew: see [lifecycle](lifecycle.md#preload_app).",
         ..SWITCH
     },
     Setting {

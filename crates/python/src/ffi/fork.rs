@@ -10,14 +10,25 @@ use pyo3::prelude::*;
 /// Forks with every signal blocked, before the interpreter's own preparations and until they are undone. The
 /// child goes on with signals blocked: it has to install its handlers first. It knows the mask to
 /// go back to, because it is the one that its parent always has.
-pub fn fork(_py: Python<'_>) -> io::Result<Option<i32>> {
+pub fn fork(py: Python<'_>) -> io::Result<Option<i32>> {
+    // SAFETY: see `prepared`.
+    prepared(py, || unsafe { fork::fork() })
+}
+
+/// The same for a child that becomes one of the arbiter's.
+pub fn fork_away(py: Python<'_>) -> io::Result<Option<i32>> {
+    // SAFETY: see `prepared`.
+    prepared(py, || unsafe { fork::fork_away() })
+}
+
+fn prepared(_py: Python<'_>, fork: impl FnOnce() -> io::Result<Fork>) -> io::Result<Option<i32>> {
     let mask = Mask::block_all()?;
     // SAFETY: the token says that this thread is attached to the interpreter, which is what the three PyOS
     // functions ask for, and they are called in the documented order. The arbiter has one thread; what
-    // threads an application started on preloading do not exist in the child, as after os.fork.
+    // threads an application started in the template do not exist in the child, as after os.fork.
     let forked = unsafe {
         ffi::PyOS_BeforeFork();
-        let forked = fork::fork();
+        let forked = fork();
         match forked {
             Ok(Fork::Child(_)) => ffi::PyOS_AfterFork_Child(),
             _ => ffi::PyOS_AfterFork_Parent(),

@@ -3,9 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use oxicorn_arbiter::{DeathReport, Forked, Host, Level, Options, Request};
+use oxicorn_arbiter::{DeathReport, Forked, Host, Level, Options, Order, Reply, Request, Source};
 use oxicorn_sys::channel::Channel;
-use oxicorn_sys::scoreboard;
+use oxicorn_sys::control::Control;
+use oxicorn_sys::fork;
+use oxicorn_sys::scoreboard::{self, Scoreboard};
+use oxicorn_sys::signals::{self, Signal};
 use oxicorn_sys::wait::WakeUp;
 use pyo3::exceptions::PyOSError;
 use pyo3::intern;
@@ -14,6 +17,7 @@ use pyo3::types::PyString;
 
 use super::inbox::Inbox;
 use super::slot::Slot;
+use super::template::{Roots, Template};
 use crate::ffi;
 
 /// What a hook may raise and the loop still can be left in order.
@@ -25,8 +29,10 @@ pub struct PythonHost<'py> {
     inbox: Bound<'py, Inbox>,
     /// Of all workers, made before the first of them.
     channel: Arc<Channel>,
-    /// After a fork, in the child: the worker that this process is.
-    worker: Option<Bound<'py, PyAny>>,
+    scoreboard: Scoreboard,
+    templates: Templates,
+    /// After a fork, in the child: the worker or template that this process is.
+    child: Option<Bound<'py, PyAny>>,
 }
 
 impl<'py> PythonHost<'py> {
@@ -35,18 +41,21 @@ impl<'py> PythonHost<'py> {
         arbiter: &Bound<'py, PyAny>,
         inbox: &Bound<'py, Inbox>,
         channel: Arc<Channel>,
+        scoreboard: Scoreboard,
     ) -> PythonHost<'py> {
         PythonHost {
             arbiter: arbiter.clone(),
             inbox: inbox.clone(),
             channel,
-            worker: None,
+            scoreboard,
+            templates: Templates::default(),
+            child: None,
         }
     }
 
-    /// The worker that this process has become.
-    pub fn into_worker(self) -> Option<Bound<'py, PyAny>> {
-        self.worker
+    /// The worker or template that this process has become.
+    pub fn into_child(self) -> Option<Bound<'py, PyAny>> {
+        self.child
     }
 
     fn py(&self) -> Python<'py> {
@@ -69,6 +78,54 @@ impl<'py> PythonHost<'py> {
         }
         self.call(intern!(self.py(), "report_backlog"))?;
         Ok(Some(Duration::from_secs(1)))
+    }
+
+    /// Has a template fork a worker. The arbiter has an object for it as well, for its hooks.
+    fn spawn_from(
+        &mut self,
+        number: u32,
+        age: u32,
+        slot: scoreboard::Slot,
+    ) -> PyResult<Option<Forked>> {
+        let py = self.py();
+        let order = Order::Fork {
+            age,
+            slot: slot.index(),
+        };
+        match self.templates.ask(number, order) {
+            Some(Reply::Forked(pid)) => {
+                self.templates.forked.push((age, number));
+                let wakeup = self.inbox.get().wakeup().clone();
+                let slot = Slot::new(slot, wakeup, Arc::clone(&self.channel));
+                let make = intern!(py, "make_worker");
+                let worker = self.arbiter.call_method1(make, (age, slot))?;
+                let forked = intern!(py, "worker_forked");
+                self.arbiter.call_method1(forked, (pid, worker))?;
+                Ok(Some(Forked::Parent(pid)))
+            }
+            Some(Reply::Failed(status)) => Err(self.halt(status)),
+            Some(_) => Ok(None),
+            None => {
+                // It has died. A worker that it had forked has said so before it let go of the socket.
+                let pid = i32::try_from(slot.pid()).unwrap_or_default();
+                if pid > 0 {
+                    let _ = signals::kill(pid, Signal::Kill);
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    /// What ends the server with this status; the reason has been logged.
+    fn halt(&self, status: i32) -> PyErr {
+        let errors = self.py().import("oxicorn.errors");
+        let error = errors
+            .and_then(|errors| errors.getattr("HaltServer"))
+            .and_then(|class| class.call1(("a hook failed", status)));
+        match error {
+            Ok(error) => PyErr::from_value(error),
+            Err(error) => error,
+        }
     }
 
     /// Forks; `None` after having logged why it cannot be done.
@@ -119,11 +176,27 @@ impl Host for PythonHost<'_> {
     }
 
     fn requests(&mut self) -> Vec<Request> {
-        self.inbox.get().take()
+        let mut requests = self.inbox.get().take();
+        for target in self.templates.targets.drain(..) {
+            requests.push(Request::Target(target));
+            let name = intern!(self.arbiter.py(), "_num_workers");
+            if let Err(error) = self.arbiter.setattr(name, target) {
+                error.print(self.arbiter.py());
+            }
+        }
+        requests
     }
 
-    fn spawn(&mut self, age: u32, slot: scoreboard::Slot) -> PyResult<Option<Forked>> {
+    fn spawn(
+        &mut self,
+        age: u32,
+        slot: scoreboard::Slot,
+        source: Source,
+    ) -> PyResult<Option<Forked>> {
         let py = self.py();
+        if let Source::Template(number) = source {
+            return self.spawn_from(number, age, slot);
+        }
         let wakeup = self.inbox.get().wakeup().clone();
         let slot = Slot::new(slot, wakeup, Arc::clone(&self.channel));
         let prepare = intern!(py, "prepare_worker");
@@ -138,13 +211,52 @@ impl Host for PythonHost<'_> {
                 Forked::Parent(pid)
             }
             None => {
-                self.worker = Some(worker);
+                self.child = Some(worker);
                 Forked::Child
             }
         }))
     }
 
+    fn prepare(&mut self, number: u32) -> PyResult<Option<Forked>> {
+        let py = self.py();
+        fork::adopt_descendants()?;
+        let (ours, theirs) = Control::pair()?;
+        let Some(forked) = self.fork() else {
+            return Ok(None);
+        };
+        let Some(pid) = forked else {
+            let roots = Roots {
+                scoreboard: self.scoreboard,
+                wakeup: self.inbox.get().wakeup().clone(),
+                channel: Arc::clone(&self.channel),
+            };
+            let template = Template::new(theirs, number, roots);
+            self.child = Some(Bound::new(py, template)?.into_any());
+            return Ok(Some(Forked::Child));
+        };
+        self.templates.open.push((number, ours));
+        Ok(Some(Forked::Parent(pid)))
+    }
+
+    fn loaded_templates(&mut self) -> Vec<u32> {
+        self.templates.poll()
+    }
+
+    fn retire_template(&mut self, number: u32) {
+        self.templates.tell(number, Order::Retire);
+    }
+
+    fn end_template(&mut self, number: u32) {
+        self.templates.open.retain(|(other, _)| *other != number);
+    }
+
     fn bury(&mut self, age: u32, boot_failure: bool) -> PyResult<()> {
+        let boot_failure = match self.templates.bury(age, boot_failure) {
+            Some(Reply::Failed(status)) => return Err(self.halt(status)),
+            // The hook was run where the worker was made.
+            Some(_) => true,
+            None => boot_failure,
+        };
         let method = intern!(self.py(), "worker_gone");
         self.arbiter.call_method1(method, (age, boot_failure))?;
         Ok(())
@@ -210,5 +322,67 @@ impl Host for PythonHost<'_> {
             error.print(py);
             UNHANDLED
         })
+    }
+}
+
+/// The arbiter's side of its templates.
+#[derive(Default)]
+struct Templates {
+    open: Vec<(u32, Control)>,
+    /// Which template has forked a worker, by the worker's number.
+    forked: Vec<(u32, u32)>,
+    /// What hooks in templates assigned to the number of workers.
+    targets: Vec<usize>,
+}
+
+impl Templates {
+    /// Those that have loaded the application since the last call.
+    fn poll(&mut self) -> Vec<u32> {
+        let mut loaded = Vec::new();
+        for (number, control) in &self.open {
+            while let Ok(Some(message)) = control.poll() {
+                match Reply::decode(message) {
+                    Some(Reply::Ready) => loaded.push(*number),
+                    Some(Reply::Target(target)) => self.targets.push(target),
+                    _ => {}
+                }
+            }
+        }
+        loaded
+    }
+
+    /// Gives an order that has no answer. One who is gone needs none.
+    fn tell(&self, number: u32, order: Order) {
+        if let Some(control) = self.control(number) {
+            let _ = control.send(order.encode());
+        }
+    }
+
+    /// Gives an order and waits for its answer. `None`: the template is gone.
+    fn ask(&mut self, number: u32, order: Order) -> Option<Reply> {
+        let (_, control) = self.open.iter().find(|(other, _)| *other == number)?;
+        control.send(order.encode()).ok()?;
+        loop {
+            let Some(message) = control.receive().ok()? else {
+                continue;
+            };
+            match Reply::decode(message)? {
+                Reply::Ready => {}
+                Reply::Target(target) => self.targets.push(target),
+                reply => return Some(reply),
+            }
+        }
+    }
+
+    /// Has `child_exit` run where the worker was made. `None`: that is here, or the template is gone.
+    fn bury(&mut self, age: u32, boot_failure: bool) -> Option<Reply> {
+        let at = self.forked.iter().position(|(other, _)| *other == age)?;
+        let (_, number) = self.forked.swap_remove(at);
+        self.ask(number, Order::Bury { age, boot_failure })
+    }
+
+    fn control(&self, number: u32) -> Option<&Control> {
+        let found = self.open.iter().find(|(other, _)| *other == number);
+        found.map(|(_, control)| control)
     }
 }

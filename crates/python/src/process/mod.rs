@@ -9,6 +9,7 @@ mod inbox;
 mod service;
 mod slot;
 mod sockets;
+mod template;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,13 +28,15 @@ use self::inbox::Inbox;
 /// Records of the scoreboard at least; unused ones cost nothing.
 const RECORDS: usize = 1024;
 
-/// How the loop ended: the worker that this process has become, or else a status and a reason.
+/// How the loop ended: the worker or template that this process has become, or else a status and a reason.
 type Ended<'py> = (Option<Bound<'py, PyAny>>, i32, Option<&'static str>);
 
 /// Adds what this module gives to Python.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Inbox>()?;
     module.add_class::<slot::Slot>()?;
+    module.add_class::<template::Template>()?;
+    module.add_function(wrap_pyfunction!(template::die_with_parent, module)?)?;
     module.add_function(wrap_pyfunction!(supervise, module)?)?;
     module.add_function(wrap_pyfunction!(check_settings, module)?)?;
     sockets::register(module)?;
@@ -70,15 +73,15 @@ pub fn channel_of(worker: &Bound<'_, PyAny>) -> PyResult<Arc<Channel>> {
     Ok(Arc::clone(slot.cast::<slot::Slot>()?.get().channel()))
 }
 
-/// The loop. In the arbiter it gives `(None, status, reason)` once every worker is gone, in a worker that was just
-/// forked `(worker, 0, None)`, with all signals still blocked.
+/// The loop. In the arbiter it gives `(None, status, reason)` once every worker is gone, in a worker or template that was
+/// just forked `(it, 0, None)`, with all signals still blocked.
 #[pyfunction]
 fn supervise<'py>(arbiter: &Bound<'py, PyAny>, inbox: &Bound<'py, Inbox>) -> PyResult<Ended<'py>> {
     let py = arbiter.py();
     let options = options(arbiter)?;
     let parent: i32 = arbiter.getattr(intern!(py, "master_pid"))?.extract()?;
     let scoreboard = Scoreboard::new(RECORDS.max(options.workers.saturating_mul(4)))?;
-    let mut host = PythonHost::new(arbiter, inbox, Arc::new(Channel::new()?));
+    let mut host = PythonHost::new(arbiter, inbox, Arc::new(Channel::new()?), scoreboard);
     let driver = Driver {
         arbiter: Arbiter::new(options, parent != 0),
         scoreboard,
@@ -89,7 +92,7 @@ fn supervise<'py>(arbiter: &Bound<'py, PyAny>, inbox: &Bound<'py, Inbox>) -> PyR
     };
     Ok(match driver.run(&mut host) {
         End::Exit(outcome) => (None, outcome.status, outcome.reason()),
-        End::Child { .. } => (host.into_worker(), 0, None),
+        End::Child { .. } | End::Template { .. } => (host.into_child(), 0, None),
     })
 }
 
@@ -108,5 +111,6 @@ fn options(arbiter: &Bound<'_, PyAny>) -> PyResult<Options> {
         timeout: Duration::from_secs(config.timeout),
         graceful_timeout: Duration::from_secs(config.graceful_timeout),
         daemon: config.daemon,
+        preload: config.preload_app,
     })
 }
