@@ -47,7 +47,7 @@ OXICORN_TEST_WORKER=$(firstword $(subst -, ,$(2))) OXICORN_TEST_LOOP=$(or $(word
 endef
 
 ##@ Check
-.PHONY: test test-rust test-python lint format fuzz bench deps-nginx
+.PHONY: test test-rust test-python lint format fuzz bench scenes deps-nginx
 test: test-rust test-python ## All tests: the crates, then the command on every Python 3.10-3.13 found
 
 test-rust: ## Tests of the crates
@@ -77,6 +77,9 @@ fuzz: ## Fuzz the HTTP engine
 
 bench: build ## Compare with other servers, in one run on this machine
 	.venv/bin/python bench/run.py $(BENCH_ARGS)
+
+scenes: build ## Compare what users notice of reloads, crashes, overload
+	.venv/bin/python bench/scenes.py $(SCENES_ARGS)
 
 deps-nginx: ## Install nginx for the tests behind a proxy, where that is possible
 	@scripts/install-nginx

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 import sys
 import time
@@ -112,7 +113,10 @@ def play(
     for name in scene.servers:
         if name not in programs:
             continue
-        print(f"{scene.name}, {name}", file=sys.stderr, flush=True)
+        load = os.getloadavg()[0]
+        print(
+            f"{scene.name}, {name} (load of the machine: {load:.1f})", file=sys.stderr, flush=True
+        )
         try:
             found[name] = scene.play(Stage(SERVERS[name], programs[name], options.seconds))
         except ServerFailed as error:
