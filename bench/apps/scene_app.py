@@ -1,9 +1,10 @@
-"""The application of the scenes: says which code and which process answers, takes its time, hangs, crashes."""
+"""The application of the scenes: says which code and which process answers, takes its time, hangs, crashes.
+
+It imports only what the interface in use needs: a scene has its own time for the import.
+"""
 
 from __future__ import annotations
 
-import asyncio
-import ctypes
 import os
 import time
 from pathlib import Path
@@ -26,6 +27,7 @@ def wsgi(version):
 
 def asgi(version):
     """The same. /sleep and /hang let other tasks run, /block does not."""
+    import asyncio
 
     async def application(scope, receive, send):
         if scope["type"] == "lifespan":
@@ -34,7 +36,7 @@ def asgi(version):
         if path.startswith("/sleep/"):
             await asyncio.sleep(int(path.removeprefix("/sleep/")) / 1000)
         elif path == "/hang":
-            await hang_in_a_task()
+            await hang_in_a_task(asyncio.sleep)
         else:
             _act(path)
         body = _body(version)
@@ -66,6 +68,8 @@ def _act(path):
         Path("busy.pid").write_text(str(os.getpid()))
         time.sleep(3)
     elif path == "/segfault":
+        import ctypes
+
         ctypes.string_at(0)
     elif path == "/memory":
         hoard = []
@@ -78,6 +82,6 @@ def hang_here():
     time.sleep(HANG_SECONDS)
 
 
-async def hang_in_a_task():
+async def hang_in_a_task(sleep):
     """The same for a task."""
-    await asyncio.sleep(HANG_SECONDS)
+    await sleep(HANG_SECONDS)

@@ -69,7 +69,7 @@ def _kill(play: Play) -> Death:
     found: list[Any] = []
     thread = threading.Thread(target=lambda: found.extend(play.ask("/busy", 1)))
     thread.start()
-    mark = play.folder / "busy.pid"
+    mark = play.site.folder / "busy.pid"
     while not mark.exists() or not mark.read_text():
         time.sleep(0.001)
     died = time.perf_counter()

@@ -23,7 +23,7 @@ def _slow_import(stage: Stage) -> Figures:
     with stage.running(Setup(), import_seconds=IMPORT_SECONDS) as play, play.load() as clients:
         time.sleep(stage.seconds / 2)
         before = clients.samples
-        play.deploy("v2")
+        play.site.write("v2")
         began = time.perf_counter()
         play.server.send(signal.SIGHUP)
         first = clients.wait_for(_answers("v2"), NEW_CODE_SECONDS)
@@ -49,7 +49,7 @@ def _often(stage: Stage) -> Figures:
         descriptors, processes = play.descriptors(), play.processes()
         with play.load() as clients:
             for number in range(RELOADS):
-                play.deploy(f"w{number}")
+                play.site.write(f"w{number}")
                 play.server.send(signal.SIGHUP)
                 time.sleep(RELOADS_SECONDS / RELOADS)
             last = clients.wait_for(_answers(f"w{RELOADS - 1}"), NEW_CODE_SECONDS)
@@ -67,12 +67,12 @@ def _often(stage: Stage) -> Figures:
 
 def _broken(stage: Stage) -> Figures:
     with stage.running(Setup()) as play, play.load() as clients:
-        play.deploy_broken()
+        play.site.write_broken()
         play.server.send(signal.SIGHUP)
         time.sleep(BROKEN_SECONDS)
         old = clients.wait_for(_answers("v1"), 1.0)
         broken = len(figures.lost(clients.samples))
-        play.deploy("v2")
+        play.site.write("v2")
         if play.server.exit_status() is None:
             play.server.send(signal.SIGHUP)
         new = clients.wait_for(_answers("v2"), BROKEN_SECONDS)

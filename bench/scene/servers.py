@@ -15,6 +15,7 @@ import peers_asgi
 from peers import HOST
 
 MODULE = "scene_site"
+APPLICATION = f"{MODULE}:application"
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Server:
 def _oxicorn(*options: str) -> Callable[[Path, int, Setup], list[str]]:
     def command(program: Path, port: int, setup: Setup) -> list[str]:
         words = [str(program), "-b", f"{HOST}:{port}", "--pid", "pid"]
-        return [*words, *_gunicorn_words(setup, options), *options, _target(options)]
+        return [*words, *_gunicorn_words(setup, options), *options, APPLICATION]
 
     return command
 
@@ -60,7 +61,7 @@ def _oxicorn(*options: str) -> Callable[[Path, int, Setup], list[str]]:
 def _gunicorn(*options: str) -> Callable[[Path, int, Setup], list[str]]:
     def command(bin_folder: Path, port: int, setup: Setup) -> list[str]:
         words = [str(bin_folder / "gunicorn"), "-b", f"{HOST}:{port}", "--no-control-socket"]
-        return [*words, *_gunicorn_words(setup, options), *options, _target(options)]
+        return [*words, *_gunicorn_words(setup, options), *options, APPLICATION]
 
     return command
 
@@ -78,17 +79,9 @@ def _granian(interface: str) -> Callable[[Path, int, Setup], list[str]]:
         words += ["--workers", str(setup.workers), "--runtime-threads", "1"]
         words += ["--respawn-failed-workers", "--respawn-interval", "0.1"]
         words += ["--blocking-threads", "1"] if interface == "wsgi" else []
-        return [*words, "--host", HOST, "--port", str(port), f"{MODULE}:{_name(interface)}"]
+        return [*words, "--host", HOST, "--port", str(port), APPLICATION]
 
     return command
-
-
-def _target(options: tuple[str, ...]) -> str:
-    return f"{MODULE}:{_name('asgi' if 'asgi' in options else 'wsgi')}"
-
-
-def _name(interface: str) -> str:
-    return "asgi" if interface == "asgi" else "application"
 
 
 def _installed(name: str) -> peers.Server:

@@ -22,8 +22,7 @@ SITE = """
 import time
 time.sleep({import_seconds})
 import scene_app
-application = scene_app.wsgi({version!r})
-asgi = scene_app.asgi({version!r})
+application = scene_app.{interface}({version!r})
 """
 READY_SECONDS = 20.0
 # A request without an answer for so long counts as lost.
@@ -52,14 +51,41 @@ class Stage:
     ) -> Iterator[Play]:
         """The server, once all of its workers answer."""
         with tempfile.TemporaryDirectory(prefix="scene-") as name:
-            folder = Path(name)
-            write_site(folder, "v1", import_seconds)
+            site = Site(Path(name), "asgi" if self.server.asgi else "wsgi", import_seconds)
+            site.write("v1")
             port = free_port()
             command = self.server.command(self.program, port, setup)
-            with RunningServer(command, port, None, folder, prepare) as server:
-                play = Play(server, folder, setup, import_seconds)
+            with RunningServer(command, port, None, site.folder, prepare) as server:
+                play = Play(server, site, setup)
                 play.wait_for_workers(READY_SECONDS)
                 yield play
+
+
+@dataclass(frozen=True)
+class Site:
+    """The module that the server imports."""
+
+    folder: Path
+    interface: str
+    import_seconds: float
+
+    def write(self, version: str) -> None:
+        """Code that says that it is this version."""
+        self._write(
+            SITE.format(
+                version=version, interface=self.interface, import_seconds=self.import_seconds
+            )
+        )
+
+    def write_broken(self) -> None:
+        """Code that cannot be imported."""
+        self._write("raise RuntimeError('broken')\n")
+
+    def _write(self, text: str) -> None:
+        path = self.folder / f"{MODULE}.py"
+        path.write_text(text)
+        age = next(_ages)
+        os.utime(path, (age, age))
 
 
 @dataclass
@@ -67,22 +93,12 @@ class Play:
     """The running server, and what a scene does with it."""
 
     server: RunningServer
-    folder: Path
+    site: Site
     setup: Setup
-    import_seconds: float
 
     @property
     def address(self) -> tuple[str, int]:
         return (HOST, self.server.port)
-
-    def deploy(self, version: str, import_seconds: float | None = None) -> None:
-        """Put other code on the disk."""
-        seconds = self.import_seconds if import_seconds is None else import_seconds
-        write_site(self.folder, version, seconds)
-
-    def deploy_broken(self) -> None:
-        """Code that cannot be imported."""
-        _write(self.folder, "raise RuntimeError('broken')\n")
 
     def wait_for_workers(self, seconds: float) -> set[int]:
         """Wait until as many processes have answered as there are workers; their numbers."""
@@ -154,18 +170,6 @@ class Clients:
                 return found
             time.sleep(0.01)
         return None
-
-
-def write_site(folder: Path, version: str, import_seconds: float) -> None:
-    """The module that the server imports."""
-    _write(folder, SITE.format(version=version, import_seconds=import_seconds))
-
-
-def _write(folder: Path, text: str) -> None:
-    path = folder / f"{MODULE}.py"
-    path.write_text(text)
-    age = next(_ages)
-    os.utime(path, (age, age))
 
 
 def always(target: str) -> Callable[[Any], str]:

@@ -18,7 +18,7 @@ def _play(stage: Stage) -> Figures:
         return NOT_APPLICABLE
     with stage.running(Setup()) as play, play.load() as clients:
         time.sleep(1.0)
-        play.deploy("v2")
+        play.site.write("v2")
         play.server.send(signal.SIGUSR2)
         new = clients.wait_for(lambda s: s.status == 200 and version_of(s) == "v2", NEW_SECONDS)
         time.sleep(1.0)
