@@ -83,6 +83,25 @@ def test_a_hung_greenlet_is_answered_and_found(start):
     assert master.answers()
 
 
+@pytest.mark.parametrize("target", ["/hang", "/late/1.5"])
+@pytest.mark.parametrize("worker_class", ["sync", "gthread", "gevent"])
+def test_the_access_log_has_one_line(start, worker_class, target):
+    if worker_class == "gevent":
+        pytest.importorskip("gevent")
+    form = '%(s)s %(r)s "%(f)s" %(D)s'
+    arguments = ("--timeout", "1", "--access-logfile", "access.log", "--access-logformat", form)
+    master = start(*arguments, "--worker-class", worker_class, app=APP)
+    before = master.up(1)
+    with ask(master, target, [("Referer", "/from")]) as connection:
+        assert connection.receive().status == 504
+    master.replaced(before, 1)
+    lines = (master.folder / "access.log").read_text().splitlines()
+    (line,) = [line for line in lines if target in line]
+    start_of_line, _, took = line.rpartition(" ")
+    assert start_of_line == f'504 GET {target} HTTP/1.1 "/from"'
+    assert 900_000 <= int(took)
+
+
 @CLASSES
 def test_everybody_is_answered_when_all_capacity_hangs(start, threads):
     arguments = ("--timeout", "1", "--threads", threads, "--workers", "2")

@@ -5,12 +5,14 @@ import time
 
 
 def application(environ, start_response):
-    """Answer by path: /pid, /hang, /swallow (goes on whatever is raised), /stream/SECONDS."""
+    """Answer by path: /pid, /hang, /swallow (goes on whatever is raised), /late/SECONDS, /stream/SECONDS."""
     action, _, argument = environ["PATH_INFO"].strip("/").partition("/")
     if action == "hang":
         hang_here()
     elif action == "swallow":
         swallow()
+    elif action == "late":
+        time.sleep(float(argument))
     elif action == "stream":
         return stream(start_response, float(argument))
     body = str(os.getpid()).encode()

@@ -12,15 +12,15 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use oxicorn_http::{Head, Refused};
+use oxicorn_http::Refused;
 use oxicorn_worker::clock::Moment;
 use oxicorn_worker::{
-    Application, Body, Called, Engine, Exchange, NotStarted, Peer, Place, Request, Retirement,
+    Application, Body, Called, Engine, Exchange, Late, NotStarted, Peer, Place, Request, Retirement,
 };
 use pyo3::prelude::*;
 
 use crate::worker::{Loop, Parts, duplicate};
-use crate::wsgi::{Access, Client, Common, Journal, Listener, ParkedWsgi, Wsgi};
+use crate::wsgi::{Access, Client, Common, Journal, Listener, ParkedWsgi, Said, Underway, Wsgi};
 
 /// Serves until the worker is told to leave. `worker` says how its hub does three things:
 ///
@@ -58,6 +58,7 @@ pub fn run_green(worker: &Bound<'_, PyAny>) -> PyResult<()> {
         access: Access::new(worker.py(), &pool.common.access),
         journal: Journal::of(worker)?,
         pool,
+        underway: Underway::default(),
         jobs: Vec::new(),
     };
     let rest = worker.getattr("rest")?;
@@ -83,11 +84,19 @@ struct Pool {
     sendfile: bool,
     /// What calls the application, for requests to come: as many as there were requests at once.
     spare: Mutex<Vec<ParkedWsgi>>,
-    done: Mutex<Vec<(Place, Option<Exchange<Client>>)>>,
+    done: Mutex<Vec<Done>>,
     /// `SystemExit` left an application call.
     exit_raised: AtomicBool,
     /// Wakes the main coroutine.
     wakeup: OwnedFd,
+}
+
+/// A request that is over.
+struct Done {
+    place: Place,
+    said: Arc<Said>,
+    /// `None` if it got lost.
+    exchange: Option<Exchange<Client>>,
 }
 
 /// The state stays usable after a panic elsewhere: each change of it is one operation.
@@ -104,12 +113,17 @@ impl Pool {
         }
         let mut wsgi = Wsgi::new(worker, &self.common, &self.listeners, self.sendfile)?;
         wsgi.wait_with(worker.getattr("wait_for_client")?);
+        wsgi.leave_overdue();
         Ok(wsgi)
     }
 
-    fn finish(&self, place: Place, exchange: Option<Exchange<Client>>) {
+    fn finish(&self, place: Place, said: &Arc<Said>, exchange: Option<Exchange<Client>>) {
         let mut done = lock(&self.done);
-        done.push((place, exchange));
+        done.push(Done {
+            place,
+            said: Arc::clone(said),
+            exchange,
+        });
         if done.len() == 1 {
             // A full pipe wakes as well.
             let _ = rustix::io::write(&self.wakeup, b"\0");
@@ -122,15 +136,12 @@ impl Pool {
 struct Job {
     pool: Arc<Pool>,
     place: Place,
+    said: Arc<Said>,
     work: Mutex<Option<Work>>,
 }
 
 struct Work {
-    head: Head,
-    bytes: Vec<u8>,
     body: WorkBody,
-    listener: usize,
-    number: u32,
     exchange: Exchange<Client>,
 }
 
@@ -149,10 +160,11 @@ impl Job {
         let mut outcome = Outcome {
             pool: &self.pool,
             place: self.place,
+            said: &self.said,
             exchange: None,
         };
         let mut wsgi = self.pool.wsgi(py)?;
-        outcome.exchange = work.run(&mut wsgi);
+        outcome.exchange = work.run(&self.said, &mut wsgi);
         if wsgi.exit_was_raised() {
             self.pool.exit_raised.store(true, Ordering::Release);
         }
@@ -165,7 +177,7 @@ impl Drop for Job {
     /// A coroutine that was ended before it began.
     fn drop(&mut self) {
         if lock(&self.work).take().is_some() {
-            self.pool.finish(self.place, None);
+            self.pool.finish(self.place, &self.said, None);
         }
     }
 }
@@ -174,17 +186,19 @@ impl Drop for Job {
 struct Outcome<'a> {
     pool: &'a Pool,
     place: Place,
+    said: &'a Arc<Said>,
     exchange: Option<Exchange<Client>>,
 }
 
 impl Drop for Outcome<'_> {
     fn drop(&mut self) {
-        self.pool.finish(self.place, self.exchange.take());
+        self.pool
+            .finish(self.place, self.said, self.exchange.take());
     }
 }
 
 impl Work {
-    fn run(self, wsgi: &mut Wsgi<'_>) -> Option<Exchange<Client>> {
+    fn run(self, said: &Said, wsgi: &mut Wsgi<'_>) -> Option<Exchange<Client>> {
         let body = match &self.body {
             WorkBody::Memory(bytes) => Body::Memory(bytes),
             WorkBody::File { file, length } => Body::File {
@@ -192,14 +206,7 @@ impl Work {
                 length: *length,
             },
         };
-        let request = Request {
-            head: &self.head,
-            bytes: &self.bytes,
-            body,
-            listener: self.listener,
-            number: self.number,
-        };
-        wsgi.run(request, self.exchange)
+        wsgi.run(said.request(body), self.exchange)
     }
 }
 
@@ -208,6 +215,7 @@ struct Front<'py> {
     pool: Arc<Pool>,
     journal: Journal<'py>,
     access: Access<'py>,
+    underway: Underway,
     /// Taken in this turn and not started yet.
     jobs: Vec<Job>,
 }
@@ -216,8 +224,9 @@ impl<'py> Front<'py> {
     /// Gives back what is done, and starts what that and the last turn brought.
     fn settle(&mut self, engine: &mut Engine<Self>, start: &Bound<'py, PyAny>) -> PyResult<()> {
         let done = std::mem::take(&mut *lock(&self.pool.done));
-        for (place, exchange) in done {
-            engine.give_back(place, exchange, self);
+        for one in done {
+            engine.give_back(one.place, one.exchange, self);
+            self.underway.forget(one.place, &one.said);
         }
         for job in self.jobs.drain(..) {
             start.call1((Bound::new(start.py(), job)?,))?;
@@ -232,21 +241,19 @@ impl Application for Front<'_> {
     const INLINE: bool = false;
 
     fn call(&mut self, request: Request<'_>, exchange: Exchange<Client>) -> Called<Client> {
+        let mut said = Said::default();
+        said.fill(&request);
+        let said = Arc::new(said);
         let body = match request.body {
             Body::Memory(bytes) => WorkBody::Memory(bytes.to_vec()),
             Body::File { file, length } => WorkBody::File { file, length },
         };
+        self.underway.note(exchange.place(), exchange.peer(), &said);
         self.jobs.push(Job {
             pool: Arc::clone(&self.pool),
             place: exchange.place(),
-            work: Mutex::new(Some(Work {
-                head: request.head.clone(),
-                bytes: request.bytes.to_vec(),
-                body,
-                listener: request.listener,
-                number: request.number,
-                exchange,
-            })),
+            said,
+            work: Mutex::new(Some(Work { body, exchange })),
         });
         Called::Taken
     }
@@ -258,6 +265,11 @@ impl Application for Front<'_> {
 
     fn timed_out(&mut self, peer: &Peer, received: &[u8]) {
         self.access.timed_out(peer, received);
+    }
+
+    fn overdue(&mut self, late: Late) -> bool {
+        self.underway.tell(late, &mut self.access);
+        false
     }
 
     fn not_started(&mut self, peer: &Peer, received: &[u8], why: NotStarted) {

@@ -66,9 +66,9 @@ pub trait Application {
     /// A message did not come to its end in time, and its connection is closed.
     fn timed_out(&mut self, _peer: &Peer, _received: &[u8]) {}
 
-    /// The watchdog has answered the request of this seat, which runs elsewhere, with 504. Says whether its
-    /// work could be ended; if not, the worker asks for a replacement.
-    fn overdue(&mut self, _place: Place) -> bool {
+    /// The watchdog has answered a request that runs elsewhere with 504. Says whether its work could be
+    /// ended; if not, the worker asks for a replacement.
+    fn overdue(&mut self, _late: Late) -> bool {
         false
     }
 
@@ -91,6 +91,17 @@ pub trait Application {
     /// The worker asks to be replaced, and says so on the scoreboard. It serves on until it is told
     /// to leave; somebody should have the arbiter look.
     fn retiring(&mut self, reason: Retirement);
+}
+
+/// A request that runs elsewhere, and takes too long.
+#[derive(Clone, Copy, Debug)]
+pub struct Late {
+    /// Its connection's seat.
+    pub place: Place,
+    /// When it was called.
+    pub began: Moment,
+    /// Number of its entry on the scoreboard.
+    pub entry: u32,
 }
 
 /// What became of a request.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use oxicorn_sys::epoll::Interest;
 use oxicorn_sys::scoreboard::{Phase, Ticket};
 
-use crate::application::Application;
+use crate::application::{Application, Late};
 use crate::clock::Moment;
 use crate::connection::Place;
 use crate::engine::{Engine, pack};
@@ -37,6 +37,16 @@ pub(crate) struct Away {
     pub interest: Option<Interest>,
 }
 
+impl Away {
+    fn late(&self, place: Place) -> Late {
+        Late {
+            place,
+            began: self.began,
+            entry: self.ticket.number(),
+        }
+    }
+}
+
 impl<A: Application> Engine<A> {
     /// A request that was taken is done; `None` if its exchange was lost.
     pub fn give_back(
@@ -53,6 +63,10 @@ impl<A: Application> Engine<A> {
             return;
         };
         let Some(away) = seat.away.take() else { return };
+        if !away.is_overdue && exchange.as_ref().is_some_and(Exchange::is_overdue) {
+            // Back before anybody has looked.
+            application.overdue(away.late(place));
+        }
         let Some(mut exchange) = exchange else {
             self.slot.drop_request(away.ticket);
             self.seats.remove(place.key);
@@ -125,13 +139,13 @@ impl<A: Application> Engine<A> {
                 && slot.phase(away.ticket) == Phase::Answered
             {
                 away.is_overdue = true;
-                overdue.push(Place { key, generation });
+                overdue.push(away.late(Place { key, generation }));
             }
         }
         self.has_overdue |= !overdue.is_empty();
         let mut is_stuck = false;
-        for place in overdue {
-            is_stuck |= !application.overdue(place);
+        for late in overdue {
+            is_stuck |= !application.overdue(late);
         }
         if is_stuck {
             self.retire(Retirement::Overdue, application);

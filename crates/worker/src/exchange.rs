@@ -584,6 +584,12 @@ impl<C> Exchange<C> {
         self.flush()
     }
 
+    /// The watchdog has answered in its place.
+    #[inline]
+    pub fn is_overdue(&self) -> bool {
+        self.connection.reply.status == TIMED_OUT && self.claim.is_lost()
+    }
+
     /// Tells the watchdog which thread runs the request, as `pthread_self` names it.
     #[inline]
     pub fn runs_in(&self, thread: u64) {

@@ -41,7 +41,7 @@ mod schedule;
 mod upload;
 pub mod watchdog;
 
-pub use application::{Application, Body, Called, Request};
+pub use application::{Application, Body, Called, Late, Request};
 pub use connection::{Peer, Place};
 pub use engine::{Engine, Wait};
 pub use exchange::{Departure, Exchange, Gone};

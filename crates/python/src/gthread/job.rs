@@ -1,11 +1,11 @@
 //! A request on its way through the threads, with memory that is used again and again.
 
 use std::fs::File;
+use std::sync::Arc;
 
-use oxicorn_http::Head;
 use oxicorn_worker::{Body, Exchange, Place, Request};
 
-use crate::wsgi::{Client, Wsgi};
+use crate::wsgi::{Client, Said, Underway, Wsgi};
 
 /// Larger buffers are not kept for the next request.
 const KEPT: usize = 64 * 1024;
@@ -13,13 +13,10 @@ const KEPT: usize = 64 * 1024;
 /// A request, and later its response.
 #[derive(Default)]
 pub struct Job {
-    head: Head,
-    bytes: Vec<u8>,
+    said: Arc<Said>,
     body: Vec<u8>,
     /// The body, where it did not go into memory.
     file: Option<(File, u64)>,
-    listener: usize,
-    number: u32,
     /// Its connection's seat.
     pub place: Place,
     /// `None` after the call if it got lost.
@@ -33,15 +30,12 @@ pub struct Job {
 impl Job {
     /// Takes a request over.
     pub fn fill(&mut self, request: Request<'_>, exchange: Exchange<Client>) {
-        self.head.clone_from(request.head);
-        self.bytes.clear();
-        self.bytes.extend_from_slice(request.bytes);
+        // A copy of what the loop still has of the last one, if any.
+        Arc::make_mut(&mut self.said).fill(&request);
         match request.body {
             Body::Memory(bytes) => self.body.extend_from_slice(bytes),
             Body::File { file, length } => self.file = Some((file, length)),
         }
-        self.listener = request.listener;
-        self.number = request.number;
         self.place = exchange.place();
         self.exchange = Some(exchange);
     }
@@ -55,14 +49,19 @@ impl Job {
             Some((file, length)) => Body::File { file, length },
             None => Body::Memory(&self.body),
         };
-        let request = Request {
-            head: &self.head,
-            bytes: &self.bytes,
-            body,
-            listener: self.listener,
-            number: self.number,
-        };
-        self.exchange = wsgi.run(request, exchange);
+        self.exchange = wsgi.run(self.said.request(body), exchange);
+    }
+
+    /// Has the loop know of it.
+    pub fn note(&self, underway: &mut Underway) {
+        if let Some(exchange) = &self.exchange {
+            underway.note(self.place, exchange.peer(), &self.said);
+        }
+    }
+
+    /// Has it forget.
+    pub fn forget(&self, underway: &mut Underway) {
+        underway.forget(self.place, &self.said);
     }
 
     /// Sends what was to wait for the responses of others.
@@ -74,10 +73,13 @@ impl Job {
 
     /// Forgets the request, and memory that was for a large one.
     pub fn clear(&mut self) {
-        self.head.clear();
         self.body.clear();
         self.file = None;
-        for buffer in [&mut self.bytes, &mut self.body] {
+        let Some(said) = Arc::get_mut(&mut self.said) else {
+            return self.said = Arc::default();
+        };
+        said.head.clear();
+        for buffer in [&mut said.bytes, &mut self.body] {
             if buffer.capacity() > KEPT {
                 *buffer = Vec::new();
             }

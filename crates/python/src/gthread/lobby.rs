@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use oxicorn_http::Refused;
 use oxicorn_worker::{
-    Application, Called, Engine, Exchange, NotStarted, Peer, Request, Retirement,
+    Application, Called, Engine, Exchange, Late, NotStarted, Peer, Request, Retirement,
 };
 use pyo3::prelude::*;
 
 use super::job::Job;
-use crate::wsgi::{Access, AccessLog, Client, Journal};
+use crate::wsgi::{Access, AccessLog, Client, Journal, Underway};
 
 /// Jobs whose memory is kept.
 const SPARE_JOBS: usize = 64;
@@ -28,6 +28,7 @@ pub struct Front {
     worker: Py<PyAny>,
     access: Arc<AccessLog>,
     jobs: VecDeque<Box<Job>>,
+    underway: Underway,
     #[expect(clippy::vec_box, reason = "a job goes from list to list, and is large")]
     spare: Vec<Box<Job>>,
 }
@@ -44,6 +45,7 @@ impl Lobby {
         self.engine.observe_call(job.call, job.waited);
         self.engine
             .give_back(job.place, job.exchange.take(), &mut self.front);
+        job.forget(&mut self.front.underway);
         job.clear();
         if self.front.spare.len() < SPARE_JOBS {
             self.front.spare.push(job);
@@ -63,6 +65,7 @@ impl Front {
             worker,
             access,
             jobs: VecDeque::new(),
+            underway: Underway::default(),
             spare: Vec::new(),
         }
     }
@@ -90,6 +93,7 @@ impl Application for Front {
     fn call(&mut self, request: Request<'_>, exchange: Exchange<Client>) -> Called<Client> {
         let mut job = self.spare.pop().unwrap_or_default();
         job.fill(request, exchange);
+        job.note(&mut self.underway);
         self.jobs.push_back(job);
         Called::Taken
     }
@@ -101,6 +105,11 @@ impl Application for Front {
 
     fn timed_out(&mut self, peer: &Peer, received: &[u8]) {
         Python::attach(|py| Access::new(py, &self.access).timed_out(peer, received));
+    }
+
+    fn overdue(&mut self, late: Late) -> bool {
+        Python::attach(|py| self.underway.tell(late, &mut Access::new(py, &self.access)));
+        false
     }
 
     fn not_started(&mut self, peer: &Peer, received: &[u8], why: NotStarted) {

@@ -57,7 +57,8 @@ impl PoolThread {
         // However this thread ends, it does not take the lead with it.
         let _service = Service::begin(pool, self.number);
         let worker = pool.worker.bind(py);
-        let wsgi = Wsgi::new(worker, &pool.common, &pool.listeners, pool.sendfile)?;
+        let mut wsgi = Wsgi::new(worker, &pool.common, &pool.listeners, pool.sendfile)?;
+        wsgi.leave_overdue();
         let now = Moment::now();
         let mut hand = Hand {
             py,

@@ -308,6 +308,23 @@ impl<'py> Access<'py> {
         self.unserved(peer, received, 408, "timeout");
     }
 
+    /// The watchdog has answered a request that runs elsewhere since `began`.
+    pub fn overdue(&mut self, began: Moment, request: &Request<'_>, peer: &Peer) {
+        self.begin();
+        let answered = Answered {
+            peer,
+            status: b"504 Gateway Timeout",
+            code: 504,
+            body_sent: 0,
+            fields: b"",
+        };
+        let fault = Fault {
+            reason: "timeout",
+            is_own_page: true,
+        };
+        self.answered(Began(Some(began)), request, &answered, None, Some(fault));
+    }
+
     /// A request was not started.
     pub fn not_started(&mut self, peer: &Peer, received: &[u8], why: NotStarted) {
         let reason = match why {

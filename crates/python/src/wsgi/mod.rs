@@ -14,6 +14,7 @@ mod lines;
 mod names;
 mod respond;
 mod start_response;
+mod underway;
 
 pub use access::{Access, AccessLog, Answered, Began, Fault};
 pub use client::Client;
@@ -22,6 +23,7 @@ pub use hooks::Hooks;
 pub use journal::Journal;
 pub use lines::Lines;
 pub use respond::{ParkedWsgi, Wsgi};
+pub use underway::{Said, Underway};
 
 use pyo3::prelude::*;
 

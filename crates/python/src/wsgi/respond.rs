@@ -41,6 +41,8 @@ pub struct Wsgi<'py> {
     /// The thread that this runs in, as `threading.get_ident` names it.
     thread: u64,
     exit_raised: bool,
+    /// The loop tells of overdue requests.
+    leaves_overdue: bool,
 }
 
 /// A [`Wsgi`] between two requests, when nobody is attached to the interpreter for it.
@@ -73,6 +75,7 @@ impl ParkedWsgi {
             // A coroutine; the thread's stack is not its own.
             thread: 0,
             exit_raised: false,
+            leaves_overdue: true,
         })
     }
 }
@@ -161,12 +164,18 @@ impl<'py> Wsgi<'py> {
                 .call_method0("get_ident")?
                 .extract()?,
             exit_raised: false,
+            leaves_overdue: false,
         })
     }
 
     /// Waits for clients by calling `patience` instead of holding up the thread.
     pub fn wait_with(&mut self, patience: Bound<'py, PyAny>) {
         self.patience = Some(patience);
+    }
+
+    /// The loop tells the access log of requests that took too long, whether they come back or not.
+    pub fn leave_overdue(&mut self) {
+        self.leaves_overdue = true;
     }
 
     /// Puts it away until the next request.
@@ -232,7 +241,7 @@ impl<'py> Wsgi<'py> {
             Err(Failure::Refused(refused)) => self.refuse(&refused, &mut exchange),
             Err(Failure::Raised(error)) => self.fail(&error, &request, &mut exchange),
         }
-        if self.access.is_listening() {
+        if self.access.is_listening() && !(self.leaves_overdue && exchange.is_overdue()) {
             let answer = self.kit.cycle().answer(self.py)?;
             let answered = Answered {
                 peer: exchange.peer(),
