@@ -152,6 +152,11 @@ impl<A: Application> Engine<A> {
         }
     }
 
+    /// The work of an overdue request could not be ended after all: the worker asks for a replacement.
+    pub fn overdue_goes_on(&mut self, application: &mut A) {
+        self.retire(Retirement::Overdue, application);
+    }
+
     /// Nobody waits for any of the requests that are left.
     pub(crate) fn has_only_overdue(&self) -> bool {
         self.seats

@@ -304,7 +304,7 @@ impl<A: Application> Engine<A> {
             self.pass_on(application);
         }
         // The watchdog wakes the loop.
-        if self.woken && !A::INLINE {
+        if self.woken && (!A::INLINE || A::STREAMS) {
             self.note_overdue(application);
         }
         if self.now >= self.next_tick {

@@ -179,9 +179,9 @@ class Worker:
         self.cfg.worker_abort(self)
         sys.exit(1)
 
-    def report_overdue(self, abort: bool) -> None:
+    def report_overdue(self, abort: bool, tasks: overdue.Tasks | None = None) -> None:
         """Log requests that the watchdog has answered."""
-        overdue.report(self)
+        overdue.report(self, tasks=tasks)
         # Where the request runs in the main thread, the arbiter sends SIGABRT, which comes to the same.
         if abort:
             try:

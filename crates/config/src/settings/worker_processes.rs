@@ -81,8 +81,8 @@ pub const SETTINGS: &[Setting] = &[
         help: "How long a request may take, and a worker be silent; 0: forever.",
         details: "A request whose response has not begun by then is answered with 504, the log gets the \
             Python stack of its thread, and its worker is replaced. Other requests of a gthread worker \
-            are finished. Tasks of an asgi worker that only wait are not bound by it yet. Third-party worker \
-            classes are aborted when they are silent for so long.",
+            are finished. The task of an asgi request is cancelled; its worker is replaced only if the task \
+            does not end then. Third-party worker classes are aborted when they are silent for so long.",
         ..SECONDS
     },
     Setting {

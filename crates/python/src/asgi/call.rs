@@ -7,7 +7,7 @@ use std::time::Duration;
 use oxicorn_http::{FieldKind, Refused};
 use oxicorn_worker::clock::Moment;
 use oxicorn_worker::{
-    Appetite, Application, Body, Called, End, Exchange, NotStarted, Peer, Place, Request,
+    Appetite, Application, Body, Called, End, Exchange, Late, NotStarted, Peer, Place, Request,
     Retirement,
 };
 use pyo3::exceptions::{PyKeyboardInterrupt, PySystemExit};
@@ -16,6 +16,7 @@ use pyo3::prelude::*;
 
 use super::client::Client;
 use super::cycle::{Cycle, Kit, State, Told};
+use super::expire::Expired;
 use super::outcome::{self, Outcome};
 use super::respond::Stage;
 use super::scope::Scopes;
@@ -45,6 +46,8 @@ pub struct Asgi {
     pub websocket: websocket::Settings,
     /// When their clients are looked at next.
     pub next_look: Moment,
+    /// Requests that the watchdog has answered, for the driver.
+    pub expired: Vec<Expired>,
     /// What a signal's handler raised while an application ran.
     pub exit: Option<PyErr>,
 }
@@ -227,7 +230,7 @@ impl Asgi {
         }
     }
 
-    fn away(&self, place: Place) -> Option<Party> {
+    pub fn away(&self, place: Place) -> Option<Party> {
         match self.away.get(place.index()) {
             Some(Some((known, party))) if *known == place => Some(party.clone_ref(self.py)),
             _ => None,
@@ -361,7 +364,7 @@ impl Asgi {
             body_sent: exchange.body_sent(),
             fields: state.fields.lines(),
         };
-        if self.access.is_listening() {
+        if self.access.is_listening() && !state.is_overdue {
             self.access
                 .answered(state.began, request, &answered, None, fault);
         }
@@ -483,6 +486,12 @@ impl Application for Asgi {
 
     fn timed_out(&mut self, peer: &Peer, received: &[u8]) {
         self.access.timed_out(peer, received);
+    }
+
+    fn overdue(&mut self, late: Late) -> bool {
+        self.expire(late);
+        // Whether its task ends is seen later.
+        true
     }
 
     fn not_started(&mut self, peer: &Peer, received: &[u8], why: NotStarted) {

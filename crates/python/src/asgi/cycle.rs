@@ -54,6 +54,8 @@ pub struct State {
     pub is_lost: bool,
     /// The body was malformed, and a page of the server's said so.
     pub is_refused: bool,
+    /// The watchdog has answered, and the access log knows.
+    pub is_overdue: bool,
     waiting: Vec<(Wanted, Py<PyAny>)>,
     /// The application's task, until it is done.
     pub task: Option<Py<PyAny>>,
@@ -116,6 +118,7 @@ impl State {
             version: Version::HTTP_11,
             is_lost: false,
             is_refused: false,
+            is_overdue: false,
             waiting: Vec::new(),
             task: None,
             key: None,
@@ -385,6 +388,7 @@ impl Kit {
         state.is_away = false;
         state.is_lost = false;
         state.is_refused = false;
+        state.is_overdue = false;
         state.began = began;
         Ok(())
     }

@@ -7,20 +7,22 @@ use std::time::Duration;
 
 use oxicorn_worker::Engine;
 use oxicorn_worker::clock::Moment;
+use oxicorn_worker::watchdog::Watchdog;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use super::call::Asgi;
+use super::expire::Cancelled;
 use super::scope::Scopes;
 use super::shared::{Shared, Work};
 use super::task::Tasks;
 use super::watch::Disconnect;
 use super::websocket;
 use crate::ffi::{Function, resident};
-use crate::process;
 use crate::worker::{Parent, Parts, drain};
 use crate::wsgi::{Access, Hooks, Journal};
+use crate::{overdue, process};
 
 /// Part of the graceful timeout that requests may use; the rest is for the application's own shutdown.
 const SHARE_OF_REQUESTS: f32 = 0.8;
@@ -44,6 +46,9 @@ pub struct Driver {
     timer: RefCell<Option<(Moment, Py<PyAny>)>>,
     /// What the timer calls.
     tick: RefCell<Option<Py<PyAny>>>,
+    cancelled: Cancelled,
+    /// Until the driver is closed.
+    watchdog: RefCell<Option<Watchdog>>,
 }
 
 #[pymethods]
@@ -91,6 +96,7 @@ impl Driver {
             away: Vec::new(),
             websocket: websocket::Settings::of(&config),
             next_look: Moment::now(),
+            expired: Vec::new(),
             exit: None,
         };
         let mut engine = Engine::new(options, sockets, wakeup.as_fd(), process::slot_of(worker)?)?;
@@ -112,6 +118,8 @@ impl Driver {
             has_stopped: Cell::new(false),
             timer: RefCell::new(None),
             tick: RefCell::new(None),
+            cancelled: Cancelled::default(),
+            watchdog: RefCell::new(overdue::watch(worker, true)?),
         })
     }
 
@@ -132,10 +140,10 @@ impl Driver {
     /// Does what is ready. Stops the loop when the worker has left.
     fn turn(&self, py: Python<'_>) -> PyResult<()> {
         // An application that runs the loop inside of a turn gets to here once more.
-        let Ok(mut work) = self.shared.engine.try_borrow_mut() else {
+        let Ok(mut guard) = self.shared.engine.try_borrow_mut() else {
             return Ok(());
         };
-        let Some(Work { engine, asgi }) = &mut *work else {
+        let Some(Work { engine, asgi }) = &mut *guard else {
             return Ok(());
         };
         let ready = engine.poll(Duration::ZERO)?;
@@ -147,14 +155,20 @@ impl Driver {
         if let Some(exit) = asgi.exit.take() {
             return Err(exit);
         }
-        let Some(work) = &mut *work else {
+        let Some(work) = &mut *guard else {
             return Ok(());
         };
         if self.shared.perform_commands(py, work) {
             self.shared.turn_soon(py);
         }
         self.look_around(py, work)?;
-        self.set_timer(py, work.engine.now(), work.engine.due())
+        self.set_timer(py, work.engine.now(), work.engine.due())?;
+        if work.engine.take_overdue() {
+            let expired = std::mem::take(&mut work.asgi.expired);
+            drop(guard);
+            self.cancelled.end(py, self.worker.bind(py), &expired)?;
+        }
+        Ok(())
     }
 
     /// A turn of the timer's. Loops call a little too early at times: the turn then finds nothing due,
@@ -172,6 +186,8 @@ impl Driver {
         if let Some((_, timer)) = self.timer.borrow_mut().take() {
             timer.call_method0(py, "cancel")?;
         }
+        let watchdog = self.watchdog.borrow_mut().take();
+        py.detach(|| drop(watchdog));
         let work = self.shared.engine.borrow_mut().take();
         if let Some(work) = &work {
             self.worker.bind(py).setattr("nr", work.engine.requests())?;
@@ -207,6 +223,9 @@ impl Driver {
         let worker = self.worker.bind(py);
         if !worker.getattr(intern!(py, "alive"))?.is_truthy()? {
             engine.drain(asgi);
+        }
+        if self.cancelled.go_on(py, engine.now())? {
+            engine.overdue_goes_on(asgi);
         }
         if engine.is_draining() && !self.shared.is_leaving.replace(true) {
             self.end_streams(py)?;

@@ -11,6 +11,7 @@ mod call;
 mod client;
 mod cycle;
 mod driver;
+mod expire;
 mod header_list;
 mod message;
 mod outcome;

@@ -28,7 +28,7 @@ const CHAIN: usize = 16;
 
 /// Ends the response as far as the application has not.
 pub fn settle(py: Python<'_>, state: &mut State, ended: &Ended, is_leaving: bool) -> Outcome {
-    let is_quiet = state.is_lost || state.inbox.is_over();
+    let is_quiet = state.is_lost || state.is_overdue || state.inbox.is_over();
     let mut outcome = Outcome::default();
     match ended {
         Ended::Raised(error) if is_quiet && comes_from_disconnect(py, error) => {}
