@@ -1,6 +1,7 @@
 """The Rust core: settings, the arbiter's loop, the sync worker's loop."""
 
 from asyncio import AbstractEventLoop, Task
+from collections.abc import Callable
 from typing import Any, final
 
 from oxicorn.app.base import BaseApplication
@@ -142,6 +143,12 @@ class Input:
     def readlines(self, hint: int | None = None) -> list[bytes]: ...
     def __iter__(self) -> Input: ...
     def __next__(self) -> bytes: ...
+
+@final
+class client:
+    @property
+    def gone(self) -> bool: ...
+    def on_disconnect(self, callback: Callable[[], object]) -> None: ...
 
 @final
 class socket:

@@ -13,6 +13,7 @@ mod gthread;
 mod nested;
 mod options;
 mod overdue;
+mod presence;
 mod process;
 mod watch;
 mod worker;
@@ -32,6 +33,7 @@ fn _oxicorn(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(green::run_green, module)?)?;
     module.add_class::<nested::NestedEngine>()?;
     module.add_class::<watch::Watch>()?;
+    module.add_class::<presence::Presence>()?;
     cli::register(module)?;
     config::register(module)?;
     process::register(module)?;

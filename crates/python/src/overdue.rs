@@ -8,6 +8,7 @@ use std::{io, thread};
 use oxicorn_http::error_page;
 use oxicorn_sys::crash;
 use oxicorn_sys::signals::Mask;
+use oxicorn_worker::clock::Moment;
 use oxicorn_worker::watchdog::Watchdog;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -22,17 +23,28 @@ pub fn prepare_last_words(worker: &Bound<'_, PyAny>) -> PyResult<()> {
     Ok(())
 }
 
+/// The setting `timeout`, in seconds, as a limit.
+pub fn timeout(seconds: u64) -> Option<Duration> {
+    (seconds > 0).then(|| Duration::from_secs(seconds))
+}
+
+/// What applications read as their request's deadline, for `time.monotonic()`.
+#[inline]
+pub fn deadline(began: Moment, timeout: Duration) -> f64 {
+    began.after(timeout).micros() as f64 / 1e6
+}
+
 /// Watches the requests of `worker`, if it has a `timeout`. `elsewhere`: they run outside of the thread of the
 /// loop, which reports them.
 pub fn watch(worker: &Bound<'_, PyAny>, elsewhere: bool) -> PyResult<Option<Watchdog>> {
     let timeout: u64 = worker.getattr("cfg")?.getattr("timeout")?.extract()?;
-    if timeout == 0 {
+    let Some(timeout) = self::timeout(timeout) else {
         return Ok(None);
-    }
+    };
     let slot = process::slot_of(worker)?;
     let wakeup = duplicate(&worker.getattr("PIPE")?.get_item(1)?)?;
     let worker = Arc::new(worker.clone().unbind());
-    let watchdog = Watchdog::start(slot, Duration::from_secs(timeout), move || {
+    let watchdog = Watchdog::start(slot, timeout, move || {
         if elsewhere {
             // The loop does the rest. A full pipe wakes as well.
             let _ = rustix::io::write(&wakeup, b"\0");

@@ -102,6 +102,7 @@ impl Parts {
         let common = Common {
             multithread,
             multiprocess: config.workers > 1,
+            timeout: overdue::timeout(config.timeout),
             errors: errors.unbind(),
             access: AccessLog::of(worker)?,
             script_name: std::env::var_os("SCRIPT_NAME")

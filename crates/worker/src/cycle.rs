@@ -425,8 +425,15 @@ impl<A: Application> Engine<A> {
         };
         let may_wait = may_wait && (A::INLINE || A::GATHERS);
         let claim = Claim::new(self.slot, ticket, &connection.socket);
-        let mut exchange =
-            Exchange::new(connection, buffer, self.date, facts, may_wait, push, claim);
+        let mut exchange = Exchange::new(
+            connection,
+            buffer,
+            (self.date, began),
+            facts,
+            may_wait,
+            push,
+            claim,
+        );
         if coming.is_some() {
             exchange.expect(ComingBody {
                 is_coming: true,

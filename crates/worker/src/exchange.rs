@@ -67,6 +67,7 @@ pub(crate) struct Reply {
     /// How far it is sent from here, and not by the loop.
     push: Push,
     date: DateLine,
+    began: Moment,
     facts: Facts,
     stage: Stage,
     status: u16,
@@ -133,7 +134,7 @@ impl<C> Exchange<C> {
     pub(crate) fn new(
         mut connection: Box<Connection<C>>,
         buffer: Vec<u8>,
-        date: DateLine,
+        (date, began): (DateLine, Moment),
         facts: Facts,
         may_wait: bool,
         push: Push,
@@ -144,6 +145,7 @@ impl<C> Exchange<C> {
             may_wait,
             push,
             date,
+            began,
             facts,
             stage: Stage::Open,
             status: 0,
@@ -226,6 +228,12 @@ impl<C> Exchange<C> {
         let is_gone = !self.claim.take() || self.flush().is_err();
         let sent = self.connection.reply.bytes_sent;
         Raw::new(self.connection, sent, is_gone)
+    }
+
+    /// When the request was called, which its time limit counts from.
+    #[inline]
+    pub fn began(&self) -> Moment {
+        self.connection.reply.began
     }
 
     /// The seat to give it back to.

@@ -27,6 +27,7 @@ pub mod helper;
 pub mod lead;
 mod lending;
 mod live;
+pub mod lookout;
 pub mod memory;
 mod options;
 mod output;

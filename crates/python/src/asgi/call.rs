@@ -92,9 +92,14 @@ impl Asgi {
         };
         let mut client = match exchange.client().take() {
             Some(client) => client,
-            None => Client::new(py, exchange.peer())?,
+            None => {
+                let event_loop = self.shared.calls.event_loop.clone_ref(py);
+                Client::new(py, exchange.peer(), exchange.socket(), event_loop)?
+            }
         };
-        let scope = self.scopes.scope(py, request, &mut client)?;
+        let scope = self
+            .scopes
+            .scope(py, request, exchange.began(), &mut client)?;
         *exchange.client() = Some(client);
         let scope = match scope {
             Ok(scope) => scope,
@@ -168,7 +173,7 @@ impl Asgi {
         let outcome = outcome::settle(self.py, &mut state, &ended, self.is_leaving());
         self.report(&outcome);
         self.tell(request, &mut state, outcome.fault);
-        Ok(match state.exchange.take() {
+        Ok(match state.release() {
             Some(exchange) => Called::Answered(exchange),
             None => Called::Lost,
         })
@@ -196,7 +201,7 @@ impl Asgi {
         );
         if state.stage == Stage::Complete {
             self.tell(request, &mut state, None);
-            return Ok(match state.exchange.take() {
+            return Ok(match state.release() {
                 Some(exchange) => Called::Answered(exchange),
                 None => Called::Lost,
             });
@@ -284,7 +289,7 @@ impl Asgi {
         if let Some(told) = state.told.take() {
             self.tell(&told.request(), &mut state, fault);
         }
-        let exchange = state.exchange.take()?;
+        let exchange = state.release()?;
         let place = state.place;
         state.is_away = false;
         let timer = state.timer.take();

@@ -1,8 +1,13 @@
 //! What is kept with a connection from request to request.
 
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
 use oxicorn_worker::Peer;
 use pyo3::prelude::*;
-use pyo3::types::{PyList, PyTuple};
+use pyo3::types::{PyDict, PyList, PyTuple};
+
+use crate::presence::Presence;
 
 /// A connection's values for scopes.
 pub struct Client {
@@ -10,6 +15,16 @@ pub struct Client {
     pub address: Option<Py<PyTuple>>,
     /// The header fields of the latest request: a client sends most of them again and again.
     pub latest: Option<Latest>,
+    /// For the application's questions.
+    pub presence: Py<Presence>,
+    /// The scopes' `extensions`; made with the first request.
+    pub extensions: Option<Extensions>,
+}
+
+/// What scopes have as `extensions`, and in it what is new with each request.
+pub struct Extensions {
+    pub all: Py<PyDict>,
+    pub request: Py<PyDict>,
 }
 
 /// Header fields, as they came and as scopes have them.
@@ -22,7 +37,12 @@ pub struct Latest {
 
 impl Client {
     /// Of the peer itself, or of the client that its PROXY header named.
-    pub fn new(py: Python<'_>, peer: &Peer) -> PyResult<Client> {
+    pub fn new(
+        py: Python<'_>,
+        peer: &Peer,
+        socket: &Arc<OwnedFd>,
+        event_loop: Py<PyAny>,
+    ) -> PyResult<Client> {
         let source = match &peer.proxy {
             Some(proxy) => Some(proxy.source),
             None => peer.address,
@@ -36,6 +56,8 @@ impl Client {
         Ok(Client {
             address,
             latest: None,
+            presence: Presence::new(py, socket, Some(event_loop))?,
+            extensions: None,
         })
     }
 }

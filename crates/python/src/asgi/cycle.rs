@@ -130,6 +130,15 @@ impl State {
         }
     }
 
+    /// The response is complete: gives its connection back.
+    pub fn release(&mut self) -> Option<Exchange<Client>> {
+        let mut exchange = self.exchange.take()?;
+        if let Some(client) = exchange.client() {
+            client.presence.get().request_over();
+        }
+        Some(exchange)
+    }
+
     /// Nothing of the response has been sent.
     pub fn is_untold(&self) -> bool {
         self.exchange

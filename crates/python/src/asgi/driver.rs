@@ -89,7 +89,7 @@ impl Driver {
             access: Access::new(resident, &common.access),
             worker: worker_here.clone(),
             hooks: Hooks::of(&worker_here)?,
-            scopes: Scopes::new(py, &listeners, &root_path, state)?,
+            scopes: Scopes::new(py, &listeners, &root_path, common.timeout, state)?,
             tasks: Tasks::of(event_loop)?,
             shared: Rc::clone(&shared),
             kit: None,

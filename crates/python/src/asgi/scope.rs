@@ -1,13 +1,17 @@
 //! The scope of a request.
 
+use std::time::Duration;
+
 use oxicorn_http::{Refused, Scheme, Version, decode_path, path_below};
 use oxicorn_worker::Request;
+use oxicorn_worker::clock::Moment;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyString};
+use pyo3::types::{PyBytes, PyDict, PyFloat, PyString};
 
-use super::client::Client;
+use super::client::{Client, Extensions};
 use super::header_list::HeaderLists;
+use crate::overdue::deadline;
 use crate::wsgi::Listener;
 
 /// The version of the specification of HTTP and WebSocket messages that is spoken.
@@ -27,6 +31,9 @@ const EXTENSIONS: [&str; 4] = [
 /// them one by one.
 pub struct Scopes {
     bases: Vec<Py<PyDict>>,
+    /// What all requests have as extensions.
+    extensions: Py<PyDict>,
+    timeout: Option<Duration>,
     /// What lifespan left; `None` without lifespan.
     state: Option<Py<PyDict>>,
     headers: HeaderLists,
@@ -40,14 +47,21 @@ impl Scopes {
         py: Python<'_>,
         listeners: &[Listener],
         root_path: &str,
+        timeout: Option<Duration>,
         state: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Scopes> {
+        let extensions = PyDict::new(py);
+        for name in EXTENSIONS {
+            extensions.set_item(name, PyDict::new(py))?;
+        }
         let bases = listeners
             .iter()
             .map(|listener| Ok(base(py, listener, root_path)?.unbind()))
             .collect::<PyResult<_>>()?;
         Ok(Scopes {
             bases,
+            extensions: extensions.unbind(),
+            timeout,
             state: state.map(|state| state.clone().unbind()),
             headers: HeaderLists::default(),
             decoded: Vec::new(),
@@ -55,11 +69,12 @@ impl Scopes {
         })
     }
 
-    /// The scope of one request.
+    /// The scope of one request that was called then.
     pub fn scope<'py>(
         &mut self,
         py: Python<'py>,
         request: &Request<'_>,
+        began: Moment,
         client: &mut Client,
     ) -> PyResult<Result<Bound<'py, PyDict>, Refused>> {
         let Some(base) = self.bases.get(request.listener) else {
@@ -103,6 +118,8 @@ impl Scopes {
         if let Some(address) = &client.address {
             scope.set_item(intern!(py, "client"), address)?;
         }
+        let extensions = self.extensions(py, began, client)?;
+        scope.set_item(intern!(py, "extensions"), extensions)?;
         let state = match &self.state {
             Some(state) => state.bind(py).copy()?,
             None => PyDict::new(py),
@@ -113,6 +130,36 @@ impl Scopes {
             self.headers.list(py, request, client)?,
         )?;
         Ok(Ok(scope))
+    }
+
+    /// The connection's, with this request's deadline.
+    fn extensions<'c>(
+        &self,
+        py: Python<'_>,
+        began: Moment,
+        client: &'c mut Client,
+    ) -> PyResult<&'c Py<PyDict>> {
+        let presence = &client.presence;
+        let extensions = match &mut client.extensions {
+            Some(extensions) => extensions,
+            empty => {
+                let request = PyDict::new(py);
+                request.set_item(intern!(py, "client"), presence)?;
+                request.set_item(intern!(py, "deadline"), py.None())?;
+                let all = self.extensions.bind(py).copy()?;
+                all.set_item(intern!(py, "oxicorn.request"), &request)?;
+                empty.insert(Extensions {
+                    all: all.unbind(),
+                    request: request.unbind(),
+                })
+            }
+        };
+        if let Some(timeout) = self.timeout {
+            let deadline = PyFloat::new(py, deadline(began, timeout));
+            let request = extensions.request.bind(py);
+            request.set_item(intern!(py, "deadline"), deadline)?;
+        }
+        Ok(&extensions.all)
     }
 }
 
@@ -141,10 +188,6 @@ fn base<'py>(
     let versions = PyDict::new(py);
     versions.set_item("version", "3.0")?;
     versions.set_item("spec_version", SPEC_VERSION)?;
-    let extensions = PyDict::new(py);
-    for name in EXTENSIONS {
-        extensions.set_item(name, PyDict::new(py))?;
-    }
     let dict = PyDict::new(py);
     dict.set_item("type", PyString::intern(py, "http"))?;
     dict.set_item("asgi", versions)?;
@@ -162,6 +205,6 @@ fn base<'py>(
     dict.set_item("query_string", PyBytes::new(py, b""))?;
     dict.set_item("headers", py.None())?;
     dict.set_item("state", py.None())?;
-    dict.set_item("extensions", extensions)?;
+    dict.set_item("extensions", py.None())?;
     Ok(dict)
 }

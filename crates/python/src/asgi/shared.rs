@@ -48,6 +48,7 @@ pub struct Work {
 
 /// Methods of the loop, and the context that its callbacks run in: no request's own.
 pub struct LoopCalls {
+    pub event_loop: Py<PyAny>,
     pub create_future: Py<PyAny>,
     pub call_soon: Py<PyAny>,
     pub call_later: Py<PyAny>,
@@ -81,6 +82,7 @@ impl LoopCalls {
             .import("contextvars")?
             .call_method0("copy_context")?;
         Ok(LoopCalls {
+            event_loop: event_loop.clone().unbind(),
             create_future: method("create_future")?,
             call_soon: method("call_soon")?,
             call_later: method("call_later")?,

@@ -9,12 +9,15 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyString};
 
+use crate::presence::Presence;
+
 /// A connection's values for the environ.
 pub struct Client {
     pub remote_addr: Py<PyString>,
     /// Absent on unix sockets.
     pub remote_port: Option<Py<PyString>>,
     pub socket: Py<ClientSocket>,
+    pub presence: Py<Presence>,
     /// Made with its second request.
     pub start: OnceLock<Start>,
 }
@@ -44,14 +47,15 @@ impl Client {
             }
             None => (PyString::new(py, ""), None),
         };
-        let socket = ClientSocket {
+        let client_socket = ClientSocket {
             descriptor: Arc::downgrade(socket),
             opened: PyOnceLock::new(),
         };
         Ok(Client {
             remote_addr: address.unbind(),
             remote_port: port.map(Bound::unbind),
-            socket: Py::new(py, socket)?,
+            socket: Py::new(py, client_socket)?,
+            presence: Presence::new(py, socket, None)?,
             start: OnceLock::new(),
         })
     }

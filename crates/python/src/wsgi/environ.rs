@@ -1,18 +1,21 @@
 //! The environ of PEP 3333, as Gunicorn fills it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use oxicorn_http::{FieldKind, Refused, Scheme, decode_path, path_below};
+use oxicorn_worker::clock::Moment;
 use oxicorn_worker::{Body, Request};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyString};
+use pyo3::types::{PyBytes, PyDict, PyFloat, PyString};
 
 use super::client::{Client, Start};
 use super::file_wrapper::FileWrapper;
 use super::input::Input;
 use super::names::Names;
 use crate::ffi::{latin1, one_byte_text};
+use crate::overdue::deadline;
 
 /// One of the worker's listeners, as far as environs tell it.
 #[derive(Clone)]
@@ -27,6 +30,8 @@ pub enum Listener {
 pub struct Common {
     pub multithread: bool,
     pub multiprocess: bool,
+    /// Of each request.
+    pub timeout: Option<Duration>,
     pub errors: Py<PyAny>,
     /// From the process environment; requests outside of it are refused.
     pub script_name: Vec<u8>,
@@ -44,6 +49,7 @@ pub struct Environs {
     words: Words,
     names: Names,
     script_name: Vec<u8>,
+    timeout: Option<Duration>,
     decoded: Vec<u8>,
     requests: u64,
     /// Shared with the connections' own bases that were made from the present ones.
@@ -101,6 +107,8 @@ words! {
     server_port = "SERVER_PORT",
     server_protocol = "SERVER_PROTOCOL",
     socket = "gunicorn.socket",
+    presence = "oxicorn.client",
+    deadline = "oxicorn.deadline",
     early_hints = "wsgi.early_hints",
 }
 
@@ -123,6 +131,7 @@ impl Environs {
             words: Words::new(py),
             names: Names::new(),
             script_name: common.script_name.clone(),
+            timeout: common.timeout,
             decoded: Vec::new(),
             requests: 0,
             family: Arc::new(()),
@@ -146,11 +155,12 @@ impl Environs {
         isize::try_from(Arc::strong_count(&self.family) - 1).unwrap_or(isize::MAX)
     }
 
-    /// The environ of one request; takes its body.
+    /// The environ of one request that was called then; takes its body.
     pub fn environ<'py>(
         &mut self,
         py: Python<'py>,
         request: &mut Request<'_>,
+        began: Moment,
         client: &Client,
         peer: &oxicorn_worker::Peer,
     ) -> Result<Bound<'py, PyDict>, Unfit> {
@@ -178,6 +188,10 @@ impl Environs {
                 environ
             }
         };
+        if let Some(timeout) = self.timeout {
+            let deadline = PyFloat::new(py, deadline(began, timeout));
+            environ.set_item(&self.words.deadline, deadline)?;
+        }
         self.set_request_line(&environ, request)?;
         self.set_fields(&environ, request)?;
         if let Some(input) = take_input(py, &mut request.body)? {
@@ -253,6 +267,7 @@ impl Environs {
             environ.set_item(&words.remote_port, port)?;
         }
         environ.set_item(&words.socket, &client.socket)?;
+        environ.set_item(&words.presence, &client.presence)?;
         if let Some(proxy) = &peer.proxy {
             let (protocol, destination) = (proxy.protocol(), proxy.destination);
             environ.set_item(&words.proxy_protocol, protocol)?;
@@ -374,6 +389,8 @@ fn base_dict<'py>(
     dict.set_item(intern!(py, "wsgi.early_hints"), py.None())?;
     dict.set_item(intern!(py, "SERVER_SOFTWARE"), crate::SERVER_SOFTWARE)?;
     dict.set_item(intern!(py, "gunicorn.socket"), py.None())?;
+    dict.set_item(intern!(py, "oxicorn.client"), py.None())?;
+    dict.set_item(intern!(py, "oxicorn.deadline"), py.None())?;
     dict.set_item(intern!(py, "REQUEST_METHOD"), PyString::intern(py, "GET"))?;
     dict.set_item(intern!(py, "QUERY_STRING"), "")?;
     dict.set_item(intern!(py, "RAW_URI"), "")?;
@@ -392,7 +409,7 @@ fn base_dict<'py>(
     dict.set_item(intern!(py, "SERVER_NAME"), name)?;
     dict.set_item(intern!(py, "SERVER_PORT"), port)?;
     if let Listener::Unix { .. } = listener {
-        // Its place stays: the table keeps the size that 22 keys gave it.
+        // Its place stays: the table keeps the size that all keys gave it.
         dict.del_item(intern!(py, "REMOTE_PORT"))?;
     }
     Ok(dict)

@@ -257,6 +257,9 @@ impl<'py> Wsgi<'py> {
             hooks.after_request(&request, &exchange, environ.as_ref(), &self.kit);
         }
         drop(environ);
+        if let Some(client) = exchange.client() {
+            client.presence.get().request_over();
+        }
         if !self.kit.is_free(self.py, self.environs.starts()) {
             self.renew_kit()?;
         }
@@ -277,11 +280,14 @@ impl<'py> Wsgi<'py> {
             let client = Client::new(self.py, exchange.peer(), exchange.socket())?;
             *exchange.client() = Some(client);
         }
+        let began = exchange.began();
         let (client, peer) = exchange.client_and_peer();
         let Some(client) = client else {
             return Err(PyAssertionError::new_err("the client is unknown").into());
         };
-        Ok(self.environs.environ(self.py, request, client, peer)?)
+        Ok(self
+            .environs
+            .environ(self.py, request, began, client, peer)?)
     }
 
     fn respond(&self, environ: &Bound<'py, PyDict>) -> Result<(), Failure> {
