@@ -9,6 +9,9 @@ from results import Results
 
 # CPU a request of the hello workload, as a share of the other server's.
 HELLO_CPU = {"bjoern": 0.75, "freastal": 0.9, "granian": 0.45, "gunicorn": 0.035, FLOOR: 1.3}
+# The same for ASGI: of the cheaper of two, and of each of the others.
+ASGI_HELLO_BEST = (("freastal-asgi", "peregrine-asgi"), 0.9)
+ASGI_HELLO_CPU = {"granian-asgi": 0.45, "uvicorn": 0.27, "gunicorn-asgi": 0.2}
 # The same with the access log on, as a share of itself without one.
 ACCESS_LOG_CPU = 1.15
 # The same with 16 threads, of other servers and of our own without threads.
@@ -41,8 +44,10 @@ def targets(results: Results) -> list[Target]:
     """Every promise that these results can be held against."""
     found = [
         _share(results, "hello", "cpu_us", other, limit, f"hello: CPU of {other}")
-        for other, limit in HELLO_CPU.items()
+        for other, limit in (HELLO_CPU | ASGI_HELLO_CPU).items()
     ]
+    best, limit = ASGI_HELLO_BEST
+    found.append(_share_of_cheaper(results, best, limit))
     for workload in results.workloads:
         if best := results.best_peer(workload.name):
             text = f"{workload.name}: CPU of the best peer, {best}"
@@ -83,6 +88,15 @@ def _cost_of_the_access_log(results: Results) -> Target | None:
     if not (without and logged):
         return None
     return Target("hello: with the access log, of without", logged / without, ACCESS_LOG_CPU)
+
+
+def _share_of_cheaper(results: Results, others: tuple[str, ...], limit: float) -> Target | None:
+    figures = {other: results.figure("hello", other, "cpu_us") for other in others}
+    correct = {other: figure for other, figure in figures.items() if figure}
+    if not correct:
+        return None
+    other = min(correct, key=lambda name: correct[name])
+    return _share(results, "hello", "cpu_us", other, limit, f"hello: CPU of {other}, the cheaper")
 
 
 def _share(
