@@ -70,6 +70,12 @@ def test_a_wsgi_application_is_none(choose):
         ),
         (
             "function",
+            "sync",
+            "The application is an ASGI application, which the sync worker cannot run: "
+            "use --worker-class asgi.",
+        ),
+        (
+            "function",
             "gthread",
             "The application is an ASGI application, which the gthread worker cannot run: "
             "use --worker-class asgi.",

@@ -127,6 +127,8 @@ class TableSetting(Setting):
 
     kind: str
     arity: list[int]
+    #: Somebody wrote the value, be it the default's.
+    is_written: bool
 
     def __init__(self, row: dict[str, Any] | None = None) -> None:
         # Read again: a default may come from the environment.
@@ -134,6 +136,7 @@ class TableSetting(Setting):
         self.default = default_of(row)
         self.value = None
         self.set(self.default, row["origin"])
+        self.is_written = False
 
     def set(self, value: Any, origin: str = "configuration") -> None:
         """Validate and store a value; ``origin`` says in an error where it was written."""
@@ -147,6 +150,7 @@ class TableSetting(Setting):
             if self.kind == "class":
                 value = callables.class_or_name(value)
             self.value = _oxicorn.accept(self.name, value, origin)
+        self.is_written = True
 
 
 def default_of(row: dict[str, Any]) -> Any:

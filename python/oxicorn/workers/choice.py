@@ -35,5 +35,4 @@ def check(worker: Any) -> None:
 
 def is_chosen(cfg: Any) -> bool:
     """Tell whether somebody wrote which class to use."""
-    setting = cfg.settings["worker_class"]
-    return bool(setting.value != setting.default)
+    return bool(cfg.settings["worker_class"].is_written)
