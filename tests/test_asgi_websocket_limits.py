@@ -24,7 +24,7 @@ def server(serve_module):
     return serve_module(
         APPLICATION,
         *("--worker-class", "asgi", "--access-logfile", "-", "--no-websocket-compression"),
-        *("--websocket-max-message-size", "1000"),
+        *("--websocket-max-message-size", "1000", "--asgi-disconnect-grace-period", "1"),
         *("--websocket-ping-interval", "1", "--websocket-ping-timeout", "4"),
     )
 
@@ -149,3 +149,23 @@ def frames(connection, length):
         connection.buffer += received
     data, connection.buffer = connection.buffer[:length], connection.buffer[length:]
     return data[:2], data[2:]
+
+
+@pytest.mark.parametrize("says_goodbye", [True, False])
+def test_a_task_whose_client_has_gone_is_cancelled_after_its_grace(server, says_goodbye):
+    cancelled = server.get("/told").text.count("deaf was cancelled")
+    client = connect("ws://{}:{}/deaf".format(*server.address))
+    if says_goodbye:
+        client.close()
+    else:
+        client.socket.close()
+    until(lambda: server.get("/told").text.count("deaf was cancelled") > cancelled, "the end")
+    assert "Traceback" not in server.log
+
+
+def test_a_task_that_ended_its_websocket_is_left_alone(server):
+    with connect("ws://{}:{}/hangs-up".format(*server.address)) as client:
+        with pytest.raises(ConnectionClosed):
+            client.recv(20)
+    until(lambda: "hangs-up was " in server.get("/told").text, "the end of the task")
+    assert "hangs-up was left alone" in server.get("/told").text

@@ -174,3 +174,25 @@ async def sleepy(scope, receive, send):
         count += 1
     await send({"type": "websocket.send", "text": f"{count} {total}"})
     await send({"type": "websocket.close"})
+
+
+async def deaf(scope, receive, send):
+    """Never hears that its client has gone."""
+    await accept(receive, send)
+    try:
+        await asyncio.sleep(60)
+    except asyncio.CancelledError:
+        told.append("deaf was cancelled")
+        raise
+
+
+async def hangs_up(scope, receive, send):
+    """Ends the WebSocket itself, and has something left to do."""
+    await accept(receive, send)
+    await send({"type": "websocket.close"})
+    try:
+        await asyncio.sleep(3)
+        told.append("hangs-up was left alone")
+    except asyncio.CancelledError:
+        told.append("hangs-up was cancelled")
+        raise

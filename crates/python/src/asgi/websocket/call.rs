@@ -179,6 +179,10 @@ impl Asgi {
             return;
         };
         state.task = None;
+        if let Some(timer) = state.timer.take() {
+            let cancelled = timer.call_method0(self.py, intern!(self.py, "cancel"));
+            cancelled.map_or_else(|error| error.print(self.py), drop);
+        }
         if let Some(key) = state.key.take() {
             self.shared.sockets.borrow_mut().try_remove(key);
         }
@@ -254,7 +258,11 @@ impl Work {
         self.asgi.tell_socket(&mut state);
         state.is_away = false;
         let (place, link) = (state.place, std::mem::replace(&mut state.link, Link::Gone));
+        let is_left_alone = state.is_forsaken && state.task.is_some();
         drop(state);
+        if is_left_alone && let Err(error) = Socket::give_grace(socket) {
+            error.print(socket.py());
+        }
         self.asgi.forget_away(place);
         match link {
             Link::Exchange(exchange) => self.engine.put_back(place, *exchange, &mut self.asgi),

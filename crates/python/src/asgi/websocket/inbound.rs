@@ -6,7 +6,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
 
-use super::socket::{Inbox, Message, Socket, Stage, State};
+use super::socket::{Inbox, Message, Socket, State};
 use crate::asgi::awaitable::Wanted;
 use crate::asgi::cycle::HIGH_WATER;
 use crate::asgi::shared::Command;
@@ -238,11 +238,11 @@ impl State {
                     Message::Binary(PyBytes::new(py, bytes).into_any().unbind(), bytes.len())
                 }
                 Some(Event::Closed(close)) => {
-                    self.stage = Stage::Over;
+                    self.forsake();
                     return self.end(close.code.unwrap_or(1005), &close.reason);
                 }
                 Some(Event::Failed(violation)) => {
-                    self.stage = Stage::Over;
+                    self.forsake();
                     return self.end(violation.code(), &violation.to_string());
                 }
             };

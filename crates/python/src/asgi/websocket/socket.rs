@@ -53,6 +53,10 @@ pub struct State {
     waiting: Vec<(Wanted, Py<PyAny>)>,
     /// The application's task, until it is done.
     pub task: Option<Py<PyAny>>,
+    /// The client ended the WebSocket, or was lost, before the application ended it.
+    pub is_forsaken: bool,
+    /// The end of the task's grace after that.
+    pub timer: Option<Py<PyAny>>,
     /// Where the socket is in [`Shared::sockets`].
     pub key: Option<usize>,
     pub told: Option<Box<Told>>,
@@ -144,6 +148,8 @@ impl Socket {
             out: Vec::new(),
             waiting: Vec::new(),
             task: None,
+            is_forsaken: false,
+            timer: None,
             key: None,
             told: None,
             began,
@@ -213,6 +219,12 @@ impl State {
         });
     }
 
+    /// The client has ended it.
+    pub fn forsake(&mut self) {
+        self.is_forsaken |= matches!(self.stage, Stage::Open);
+        self.stage = Stage::Over;
+    }
+
     /// Nothing can be sent any more, nor received.
     pub fn lose(&mut self) {
         self.end(1006, "");
@@ -220,7 +232,7 @@ impl State {
         if let Some(exchange) = self.link.exchange() {
             exchange.cut();
         }
-        self.stage = Stage::Over;
+        self.forsake();
         self.protocol = None;
     }
 

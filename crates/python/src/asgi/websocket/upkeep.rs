@@ -4,11 +4,12 @@ use std::ffi::CStr;
 use std::time::Duration;
 
 use oxicorn_websocket::{Keepalive, Pulse};
+use pyo3::intern;
 use pyo3::prelude::*;
 
 use super::socket::{Socket, Stage, State};
 use crate::asgi::awaitable::Wanted;
-use crate::ffi::function;
+use crate::ffi::{Function, function};
 
 /// How long the answer to our close frame is waited for.
 const CLOSE: Duration = Duration::from_secs(5);
@@ -37,6 +38,15 @@ impl Socket {
         }
         drop(socket);
         Self::after(slf);
+    }
+
+    /// The client has gone and the task goes on: it has some time left.
+    pub fn give_grace(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let socket = slf.borrow();
+        let cancel = Function::bind::<Cancel>(slf.as_any())?;
+        let timer = socket.shared.calls.later(socket.shared.grace, &cancel)?;
+        socket.state()?.timer = Some(timer.unbind());
+        Ok(())
     }
 
     /// The worker leaves: says so to both sides.
@@ -102,6 +112,32 @@ impl State {
                 self.lose();
             }
         }
+    }
+}
+
+/// The task of a WebSocket whose client has gone some time ago is cancelled.
+struct Cancel;
+
+impl function::Body for Cancel {
+    const NAME: &'static CStr = c"cancel";
+    const DOC: &'static CStr = c"Cancel the task of a WebSocket whose client has gone.";
+    const KEYWORD: &'static str = "";
+
+    fn call<'py>(
+        bound: &Bound<'py, PyAny>,
+        _arguments: &[Borrowed<'_, 'py, PyAny>],
+        _keyword: Option<Borrowed<'_, 'py, PyAny>>,
+    ) -> PyResult<Py<PyAny>> {
+        let py = bound.py();
+        let socket = bound.cast::<Socket>()?.borrow();
+        let mut state = socket.state()?;
+        state.timer = None;
+        let task = state.task.as_ref().map(|task| task.clone_ref(py));
+        drop(state);
+        if let Some(task) = task {
+            task.call_method0(py, intern!(py, "cancel"))?;
+        }
+        Ok(py.None())
     }
 }
 
