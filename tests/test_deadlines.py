@@ -114,6 +114,23 @@ def test_everybody_is_answered_when_all_capacity_hangs(start, threads):
     assert master.answers()
 
 
+def test_those_behind_hung_requests_are_not_lost_and_have_waited_as_well(start):
+    timeout = 4
+    master = start("--timeout", timeout, "--workers", "2", app=APP)
+    before = master.up(2)
+    began = time.monotonic()
+    with contextlib.ExitStack() as clients:
+        # Twice as many as there are workers, and some that are no trouble.
+        hung = [clients.enter_context(ask(master, "/hang")) for _ in range(4)]
+        others = [clients.enter_context(ask(master, "/pid")) for _ in range(3)]
+        assert {connection.receive().status for connection in hung} == {504}
+        # The second two got a part of the time; alone they would have had all of it.
+        assert time.monotonic() - began < 2 * timeout
+        assert {connection.receive().status for connection in others} == {200}
+    master.replaced(before, 2)
+    until(lambda: master.log.count("Request timed out after") == 4, "all records")
+
+
 def test_neighbours_of_a_hung_request_are_served(start):
     # Longer than a busy machine takes for a heartbeat.
     master = start("--timeout", "4", "--threads", "4", app=APP)

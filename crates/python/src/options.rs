@@ -9,6 +9,8 @@ use oxicorn_http::{Settings, proxy};
 use oxicorn_worker::{Limits, Queue};
 use rustix::process::{Resource, getrlimit};
 
+use crate::overdue;
+
 /// Descriptors that are left for the application.
 const SPARE_DESCRIPTORS: u64 = 64;
 
@@ -24,6 +26,7 @@ pub fn worker(config: &Config, limits: Limits) -> Result<oxicorn_worker::Options
         graceful_timeout: Duration::from_secs(config.graceful_timeout),
         limits,
         connections: connections(),
+        timeout: overdue::timeout(config.timeout),
         queue: Queue {
             longest: Some(config.max_queue).filter(|longest| *longest > 0),
             patience: Some(Duration::from_millis(config.max_queue_time))

@@ -41,6 +41,12 @@ impl Moment {
         Duration::from_micros(later.micros_since(self))
     }
 
+    /// The moment `wait` earlier.
+    pub fn before(self, wait: Duration) -> Moment {
+        let wait = u64::try_from(wait.as_micros()).unwrap_or(u64::MAX);
+        Moment::from_micros(self.micros.saturating_sub(wait))
+    }
+
     /// The moment `wait` later.
     pub fn after(self, wait: Duration) -> Moment {
         let wait = u64::try_from(wait.as_micros()).unwrap_or(u64::MAX);

@@ -149,6 +149,8 @@ pub(crate) struct Connection<C> {
     pub requests: u32,
     /// Since when its next request waits, if that was noticed.
     pub waits_since: Option<Moment>,
+    /// It waited in a worker whose request took too long: the wait counts as if that had been its own.
+    pub is_rescued: bool,
 }
 
 impl<C> Connection<C> {
@@ -180,6 +182,7 @@ impl<C> Connection<C> {
             deadline,
             requests: 0,
             waits_since: None,
+            is_rescued: false,
         }
     }
 

@@ -384,6 +384,7 @@ impl<A: Application> Engine<A> {
         } = message;
         self.requests = self.requests.saturating_add(1);
         connection.requests = connection.requests.saturating_add(1);
+        let started = self.started(&mut connection);
         connection.waits_since = None;
         if Some(self.requests) == self.options.limits.requests {
             self.retire(Retirement::Requests, application);
@@ -396,9 +397,16 @@ impl<A: Application> Engine<A> {
         let bytes_in = (bytes.len() as u64).saturating_add(body.length());
         let began = self.now;
         let peer = connection.peer.text.as_bytes();
-        let ticket =
-            self.slot
-                .begin_request(head.method(bytes), head.target(bytes), peer, began.millis());
+        let ticket = self.slot.begin_request(
+            head.method(bytes),
+            head.target(bytes),
+            peer,
+            started.millis(),
+        );
+        if A::INLINE && !A::STREAMS {
+            // The arbiter counts from there.
+            self.slot.beat(started.millis());
+        }
         let listener = connection.listener;
         let number = connection.requests;
         // What follows on the connection would overtake a response that waits.
@@ -428,7 +436,7 @@ impl<A: Application> Engine<A> {
         let mut exchange = Exchange::new(
             connection,
             buffer,
-            (self.date, began),
+            (self.date, started),
             facts,
             may_wait,
             push,
@@ -448,7 +456,7 @@ impl<A: Application> Engine<A> {
             number,
         };
         self.called = Some(ticket);
-        self.enter_call(began);
+        self.enter_call(began, started);
         let called = application.call(request, exchange);
         self.leave_call(application);
         self.called = None;

@@ -16,9 +16,9 @@ use oxicorn_sys::stream::PeerAddress;
 use slab::Slab;
 
 use crate::application::Application;
-use crate::clock::Moment;
 use crate::connection::{Connection, Phase};
 use crate::engine::{CHANNEL, Engine, Seat};
+use crate::overload::Newcomer;
 use crate::parcel::Parcel;
 
 /// Connections passed on a turn by a worker that leaves: so many that the others' are not stuck
@@ -53,6 +53,7 @@ impl Sender {
             waits_since: connection.waits_since,
             address: connection.peer.address,
             in_preface: matches!(connection.phase, Phase::Preface),
+            is_rescued: connection.is_rescued,
             proxy: connection.peer.proxy,
         };
         let input = connection.input.as_slice();
@@ -60,26 +61,20 @@ impl Sender {
     }
 
     /// Gives a connection away of which nothing is known but who it is and since when it waits.
-    pub fn send_new(
-        &self,
-        socket: BorrowedFd<'_>,
-        address: PeerAddress,
-        listener: usize,
-        since: Moment,
-        in_preface: bool,
-    ) -> bool {
+    pub fn send_new(&self, newcomer: &Newcomer, in_preface: bool, is_rescued: bool) -> bool {
         let parcel = Parcel {
-            listener: self.name(listener),
+            listener: self.name(newcomer.listener),
             requests: 0,
-            waits_since: Some(since),
-            address: match address {
+            waits_since: Some(newcomer.since),
+            address: match newcomer.address {
                 PeerAddress::Ip(address) => Some(address),
                 PeerAddress::Local => None,
             },
             in_preface,
+            is_rescued,
             proxy: None,
         };
-        self.send_parcel(socket, &parcel, [b"".as_slice(), b""])
+        self.send_parcel(newcomer.socket.as_fd(), &parcel, [b"".as_slice(), b""])
     }
 
     fn send_parcel(&self, socket: BorrowedFd<'_>, parcel: &Parcel, received: [&[u8]; 2]) -> bool {
@@ -204,6 +199,7 @@ impl<A: Application> Engine<A> {
         connection.peer.proxy = parcel.proxy;
         connection.requests = parcel.requests;
         connection.waits_since = parcel.waits_since;
+        connection.is_rescued = parcel.is_rescued;
         if !parcel.in_preface {
             connection.phase = Phase::Head;
         }

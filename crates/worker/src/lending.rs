@@ -33,6 +33,8 @@ pub(crate) struct Table<C> {
     pub batch: Batch,
     pub outbound: Vec<u8>,
     pub listeners: Vec<OwnedFd>,
+    /// From when the time of the request counts that is called.
+    pub started: Moment,
 }
 
 /// What only the loop's thread can do, as soon as it is back.
@@ -78,13 +80,14 @@ pub(crate) fn lock<C>(shared: &Mutex<Loan<C>>) -> MutexGuard<'_, Loan<C>> {
 impl<A: Application> Engine<A> {
     /// A call begins.
     #[inline]
-    pub(crate) fn enter_call(&mut self, now: Moment) {
+    pub(crate) fn enter_call(&mut self, now: Moment, started: Moment) {
         if let Some(shared) = &self.lent {
             lock(shared).table = Some(Table {
                 seats: std::mem::take(&mut self.seats),
                 batch: std::mem::take(&mut self.batch),
                 outbound: std::mem::take(&mut self.outbound),
                 listeners: std::mem::take(&mut self.listeners),
+                started,
             });
         }
         if A::INLINE

@@ -23,6 +23,8 @@ pub struct Options {
     pub limits: Limits,
     /// Connections that may be open at once; the longest idle one makes room for a new one.
     pub connections: usize,
+    /// How long a request may take.
+    pub timeout: Option<Duration>,
     /// Limits of what waits.
     pub queue: Queue,
     /// Whether other workers accept from the same listeners: then one connection a turn is

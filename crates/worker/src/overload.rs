@@ -32,10 +32,10 @@ const QUOTED: usize = 2048;
 
 /// A connection that the helper accepted.
 pub(crate) struct Newcomer {
-    socket: OwnedFd,
-    address: PeerAddress,
-    listener: usize,
-    since: Moment,
+    pub socket: OwnedFd,
+    pub address: PeerAddress,
+    pub listener: usize,
+    pub since: Moment,
     /// Once given, it is not taken away.
     has_place: bool,
     /// It was answered with 503; these bytes came.
@@ -115,21 +115,20 @@ impl Overload {
     }
 
     /// Gives new connections to a worker that has time.
-    pub fn give_away(&self, sender: &Sender, at_most: usize, newcomers: &mut Vec<Newcomer>) {
+    pub fn give_away(
+        &self,
+        sender: &Sender,
+        at_most: usize,
+        is_rescue: bool,
+        newcomers: &mut Vec<Newcomer>,
+    ) {
         let mut left = at_most;
         newcomers.retain(|newcomer| {
             if newcomer.refused.is_some() || left == 0 {
                 return true;
             }
             left = left.saturating_sub(1);
-            let Newcomer {
-                address,
-                listener,
-                since,
-                ..
-            } = *newcomer;
-            let socket = newcomer.socket.as_fd();
-            !sender.send_new(socket, address, listener, since, self.in_preface)
+            !sender.send_new(newcomer, self.in_preface, is_rescue)
         });
     }
 
@@ -241,13 +240,11 @@ fn take_newcomers(listener: usize, room: usize, door: &mut Door<'_>, now: Moment
 }
 
 impl<A: Application> Engine<A> {
-    /// What keeps this worker's limits, if it has any.
+    /// What keeps this worker's limits, if it has any, and takes in who waits unseen.
     pub(crate) fn overload(&self) -> Option<Overload> {
         let options = &self.options;
         let in_preface = options.proxy_protocol != proxy::Mode::Off;
-        options
-            .queue
-            .is_limited()
+        (options.queue.is_limited() || options.timeout.is_some())
             .then(|| Overload::new(options.queue, self.slot, options.connections, in_preface))
     }
 

@@ -23,6 +23,8 @@ pub(crate) struct Parcel {
     pub address: Option<SocketAddr>,
     /// A PROXY header may still come.
     pub in_preface: bool,
+    /// It waited in a worker that is about to be killed.
+    pub is_rescued: bool,
     /// What a PROXY header said.
     pub proxy: Option<ProxyInfo>,
 }
@@ -35,6 +37,7 @@ impl Parcel {
         let since = self.waits_since.map_or(0, Moment::micros);
         out.extend_from_slice(&since.to_le_bytes());
         out.push(u8::from(self.in_preface));
+        out.push(u8::from(self.is_rescued));
         write_address(out, self.address);
         write_address(out, self.proxy.map(|proxy| proxy.source));
         write_address(out, self.proxy.map(|proxy| proxy.destination));
@@ -47,6 +50,7 @@ impl Parcel {
         let requests = reader.u32()?;
         let since = reader.u64()?;
         let in_preface = reader.u8()? != 0;
+        let is_rescued = reader.u8()? != 0;
         let address = reader.address()?;
         let (source, destination) = (reader.address()?, reader.address()?);
         let parcel = Parcel {
@@ -55,6 +59,7 @@ impl Parcel {
             waits_since: (since != 0).then(|| Moment::from_micros(since)),
             address,
             in_preface,
+            is_rescued,
             proxy: source
                 .zip(destination)
                 .map(|(source, destination)| ProxyInfo {
@@ -145,12 +150,14 @@ mod tests {
             waits_since: None,
             address: Some(v4),
             in_preface: true,
+            is_rescued: true,
             proxy: None,
         };
         let proxied = Parcel {
             waits_since: Some(Moment::from_micros(12)),
             address: Some(v6),
             in_preface: false,
+            is_rescued: true,
             proxy: Some(ProxyInfo {
                 source: v4,
                 destination: v6,

@@ -12,10 +12,11 @@ use oxicorn_sys::stream;
 use crate::application::Application;
 use crate::batch::Gathered;
 use crate::clock::Moment;
-use crate::connection::Place;
+use crate::connection::{Connection, Place};
 use crate::cycle::{Flow, READ_ON};
 use crate::engine::Engine;
 use crate::helper::TICK;
+use crate::relief::PART;
 
 /// From this long a wait on it is worth a system call to ask whether the client is still there.
 const GIVEN_UP: Duration = Duration::from_millis(500);
@@ -123,6 +124,20 @@ impl<A: Application> Engine<A> {
         application.not_started(&connection.peer, received, NotStarted::Abandoned);
         self.seats.remove(place.key);
         false
+    }
+
+    /// From when the time of a request counts that is called now. Where it waited in a worker whose own request
+    /// took too long, it may well be of the same kind, and has waited as long as one may take: it gets the rest
+    /// of that, or a part of the whole.
+    #[inline]
+    pub(crate) fn started(&self, connection: &mut Connection<A::Client>) -> Moment {
+        if !std::mem::take(&mut connection.is_rescued) {
+            return self.now;
+        }
+        let timeout = self.options.timeout.unwrap_or_default();
+        let since = connection.waits_since.unwrap_or(self.now);
+        let at_least = timeout.checked_div(PART).unwrap_or_default();
+        since.max(self.now.before(timeout.saturating_sub(at_least)))
     }
 
     /// Refuses those at the end of the present batch for which there is no place.

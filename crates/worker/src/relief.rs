@@ -22,6 +22,13 @@ use crate::helper::{Call, Calls, TICK, Watcher};
 use crate::lending::{Loan, Shared, lock};
 use crate::overload::{Door, Overload};
 
+/// How long before a request's time is over the connections that wait behind it are brought to safety.
+const RESCUE: Duration = Duration::from_millis(50);
+
+/// The part of the timeout that a call may take before who waits behind it is taken note of; and that
+/// a request gets at least that has waited in a worker until it was killed.
+pub(crate) const PART: u32 = 4;
+
 /// Relieves one loop.
 pub struct Relief<C> {
     shared: Shared<C>,
@@ -29,6 +36,8 @@ pub struct Relief<C> {
     poller: Poller,
     sender: Option<Sender>,
     overload: Option<Overload>,
+    /// Of a request.
+    timeout: Option<Duration>,
 }
 
 impl<A: Application> Engine<A> {
@@ -45,6 +54,7 @@ impl<A: Application> Engine<A> {
             calls: Arc::clone(calls),
             poller: self.poller.share(EVENTS)?,
             overload: self.overload(),
+            timeout: self.options.timeout,
             sender: self
                 .dispatch
                 .as_ref()
@@ -78,25 +88,37 @@ impl<C> Relief<C> {
             desk.send_response(to_send, &table.outbound);
         }
         let siblings = self.sender.as_ref().map_or(0, Sender::free_siblings);
-        if siblings == 0 && self.overload.is_none() {
+        let now = Moment::now();
+        let hope = Hope::at(table.started.until(now), self.timeout);
+        let overload = self
+            .overload
+            .as_mut()
+            .filter(|overload| overload.queue.is_limited() || hope != Hope::Good);
+        if siblings == 0 && overload.is_none() {
             return;
         }
-        let now = Moment::now();
+        let is_rescue = hope == Hope::Gone;
         let ready = desk.ready();
         // What is in the channel is in no worker's queue: where queues have limits it has to be little.
         // Where they have none there is no need to count: what siblings do not take soon this worker
         // takes out again after its call.
-        let at_most = match &self.overload {
-            Some(_) => siblings,
-            None => usize::MAX,
+        let at_most = match &overload {
+            Some(overload) if overload.queue.is_limited() && !is_rescue => siblings,
+            _ => usize::MAX,
         };
+        let sender = self.sender.as_ref().filter(|_| siblings > 0 || is_rescue);
         let mut given = 0;
-        if let Some(sender) = self.sender.as_ref().filter(|_| siblings > 0) {
-            given = desk.give_away(sender, &table.batch, &ready, at_most, now);
+        if let Some(sender) = sender {
+            given = desk.give_away(sender, &table.batch, &ready, at_most, is_rescue, now);
         }
-        if let Some(overload) = &mut self.overload {
-            if let Some(sender) = &self.sender {
-                overload.give_away(sender, at_most.saturating_sub(given), &mut left.newcomers);
+        if let Some(overload) = overload {
+            if let Some(sender) = sender {
+                let at_most = at_most.saturating_sub(given);
+                overload.give_away(sender, at_most, is_rescue, &mut left.newcomers);
+            }
+            if !overload.queue.is_limited() && (is_rescue || siblings > 0) {
+                // Others accept them.
+                return;
             }
             let mut door = Door {
                 listeners: &table.listeners,
@@ -104,6 +126,27 @@ impl<C> Relief<C> {
                 refusals: &mut left.refusals,
             };
             overload.keep_limits(&mut desk, &table.batch, &ready, &mut door, now);
+        }
+    }
+}
+
+/// Whether a call will come to an end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Hope {
+    /// It is young.
+    Good,
+    /// It has gone on for long: who waits behind it is taken note of.
+    Dim,
+    /// It has reached its time limit, and the worker will be killed.
+    Gone,
+}
+
+impl Hope {
+    fn at(age: Duration, timeout: Option<Duration>) -> Hope {
+        match timeout {
+            Some(timeout) if age.saturating_add(RESCUE) >= timeout => Hope::Gone,
+            Some(timeout) if age >= timeout.checked_div(PART).unwrap_or_default() => Hope::Dim,
+            _ => Hope::Good,
         }
     }
 }
@@ -131,6 +174,7 @@ impl<C> Desk<'_, C> {
         batch: &Batch,
         ready: &Ready,
         at_most: usize,
+        is_rescue: bool,
         now: Moment,
     ) -> usize {
         // An end of the stream makes no work that is worth a move.
@@ -152,6 +196,7 @@ impl<C> Desk<'_, C> {
                 continue;
             };
             connection.waits_since.get_or_insert(now);
+            connection.is_rescued |= is_rescue;
             if !sender.send(connection, received) {
                 break;
             }
@@ -242,5 +287,22 @@ impl<C> Desk<'_, C> {
     fn part_with(&mut self, place: Place) {
         let client = part_with(self.poller, self.seats, place.key);
         self.clients.extend(client);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_without_a_time_limit_is_never_given_up() {
+        assert_eq!(Hope::at(Duration::from_secs(3600), None), Hope::Good);
+    }
+
+    #[test]
+    fn who_waits_is_noted_after_a_part_of_the_time_and_brought_to_safety_before_its_end() {
+        let at = |ms| Hope::at(Duration::from_millis(ms), Some(Duration::from_secs(2)));
+        assert_eq!([at(499), at(500)], [Hope::Good, Hope::Dim]);
+        assert_eq!([at(1949), at(1950)], [Hope::Dim, Hope::Gone]);
     }
 }

@@ -154,6 +154,7 @@ fn options() -> Options {
         graceful_timeout: Duration::from_secs(30),
         limits: Limits::default(),
         connections: 1000,
+        timeout: None,
         queue: Default::default(),
         has_siblings: true,
         proxy_protocol: proxy::Mode::Off,
