@@ -200,6 +200,25 @@ def test_term_right_after_the_fork_always_ends_a_worker_in_good_order(start):
     assert master.process.wait(60) == 0
 
 
+@pytest.mark.beyond_gunicorn
+def test_term_that_a_booting_worker_swallows_still_ends_it(start):
+    config = """
+import time
+
+def post_fork(server, worker):
+    print("forked", flush=True)
+    try:
+        time.sleep(1)
+    except BaseException:
+        print("swallowed", flush=True)
+"""
+    master = start("--graceful-timeout", "600", config=config)
+    master.wait_for_log("forked")
+    master.send("TERM")
+    master.wait_for_log("swallowed")
+    assert master.exit_status() == 0
+
+
 def test_term_during_the_boot_of_workers(start):
     config = "import time\ndef post_worker_init(worker): time.sleep(1)\nworkers = 2\n"
     master = start(config=config)

@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -82,6 +83,11 @@ def leave_with(status: int, worker: Any) -> int:
 def take_signals(arbiter: Arbiter, worker: Any) -> None:
     """Replace the arbiter's handlers, until the worker installs its own."""
 
+    def leave_now(number: int, frame: FrameType | None) -> None:
+        # Code that swallows what is raised here leaves the worker booting, see `Worker.init_process`.
+        worker.alive = False
+        leave(number, frame)
+
     def leave_quickly(number: int, frame: FrameType | None) -> None:
         # Once: the hook may be asked to hurry by a second signal.
         for ending in signal.SIGINT, signal.SIGQUIT:
@@ -95,9 +101,19 @@ def take_signals(arbiter: Arbiter, worker: Any) -> None:
         signal.signal(number, signal.SIG_DFL)
     for number in signal.SIGUSR1, signal.SIGWINCH:
         signal.signal(number, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, leave)
+    signal.signal(signal.SIGTERM, leave_now)
     for number in signal.SIGINT, signal.SIGQUIT:
         signal.signal(number, leave_quickly)
+
+
+@contextlib.contextmanager
+def held_off() -> Iterator[None]:
+    """Let signals wait for the end of this context, which would be left half done by a handler that raises."""
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def ignore_signals() -> None:

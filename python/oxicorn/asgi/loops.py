@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib
-import signal
 from typing import Any
 
-from oxicorn.child import ENDING
+from oxicorn import child
 from oxicorn.errors import ConfigError
 
 
@@ -18,11 +17,8 @@ def new_event_loop(name: str) -> asyncio.AbstractEventLoop:
     Signals wait meanwhile: a handler that raised in the constructor would leave half a loop behind, whose end
     Python complains of.
     """
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
-    try:
+    with child.held_off():
         return named_loop(name)
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def named_loop(name: str) -> asyncio.AbstractEventLoop:

@@ -93,6 +93,9 @@ class Worker:
         self.wait_fds = [*self.sockets, self.PIPE[0]]
         self.log.close_on_exec()
         self.init_signals()
+        if not self.alive:
+            # It was told to leave before, by a handler that raised, and something swallowed that.
+            sys.exit(0)
 
         if self.cfg.reload:
             from oxicorn import reloader

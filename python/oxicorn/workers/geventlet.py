@@ -12,6 +12,7 @@ with warnings.catch_warnings(record=True):
     import eventlet
     import eventlet.hubs
 
+from oxicorn import child
 from oxicorn.workers import base_async
 
 
@@ -26,7 +27,9 @@ class EventletWorker(base_async.AsyncWorker):
 
     def init_process(self) -> None:
         """Patch, then become a worker."""
-        self.patch()
+        # A signal that raises in there leaves it half done, or is swallowed: eventlet does that.
+        with child.held_off():
+            self.patch()
         super().init_process()
 
     def handle_quit(self, sig: int, frame: FrameType | None) -> None:

@@ -10,6 +10,7 @@ import gevent.hub
 import gevent.monkey
 import gevent.socket
 
+from oxicorn import child
 from oxicorn.workers import base_async
 
 
@@ -22,7 +23,9 @@ class GeventWorker(base_async.AsyncWorker):
 
     def init_process(self) -> None:
         """Patch, then become a worker."""
-        self.patch()
+        # A signal that raises in there leaves it half done, or is swallowed: eventlet does that.
+        with child.held_off():
+            self.patch()
         # An application that was preloaded may have used a hub before the fork.
         gevent.hub.reinit(gevent.get_hub())
         super().init_process()
