@@ -22,12 +22,15 @@ pub(crate) type Shared<C> = Arc<Mutex<Loan<C>>>;
 
 /// What is lent, and what has come of it.
 pub(crate) struct Loan<C> {
-    /// `None` while the loop works with it itself.
-    pub table: Option<Table<C>>,
+    /// The loop's own while a call runs; else an empty one, which the loop gets in exchange for it.
+    table: Table<C>,
+    is_lent: bool,
     pub left: Leftovers<C>,
 }
 
 /// A loop's connections and what waits for them.
+///
+/// Changing hands is swapping places with an empty one: nothing is made or dropped for a call.
 pub(crate) struct Table<C> {
     pub seats: Slab<Seat<C>>,
     pub batch: Batch,
@@ -47,10 +50,41 @@ pub(crate) struct Leftovers<C> {
     pub refusals: Vec<Refusal>,
 }
 
+impl<C> Loan<C> {
+    /// What is lent now, and where to put what comes of it.
+    pub fn open(&mut self) -> Option<(&mut Table<C>, &mut Leftovers<C>)> {
+        self.is_lent.then_some((&mut self.table, &mut self.left))
+    }
+}
+
+impl<C> Table<C> {
+    #[inline]
+    fn swap(
+        &mut self,
+        seats: &mut Slab<Seat<C>>,
+        batch: &mut Batch,
+        outbound: &mut Vec<u8>,
+        listeners: &mut Vec<OwnedFd>,
+    ) {
+        std::mem::swap(&mut self.seats, seats);
+        std::mem::swap(&mut self.batch, batch);
+        std::mem::swap(&mut self.outbound, outbound);
+        std::mem::swap(&mut self.listeners, listeners);
+    }
+}
+
 impl<C> Default for Loan<C> {
     fn default() -> Self {
+        let table = Table {
+            seats: Slab::new(),
+            batch: Batch::default(),
+            outbound: Vec::new(),
+            listeners: Vec::new(),
+            started: Moment::default(),
+        };
         Loan {
-            table: None,
+            table,
+            is_lent: false,
             left: Leftovers::default(),
         }
     }
@@ -82,13 +116,15 @@ impl<A: Application> Engine<A> {
     #[inline]
     pub(crate) fn enter_call(&mut self, now: Moment, started: Moment) {
         if let Some(shared) = &self.lent {
-            lock(shared).table = Some(Table {
-                seats: std::mem::take(&mut self.seats),
-                batch: std::mem::take(&mut self.batch),
-                outbound: std::mem::take(&mut self.outbound),
-                listeners: std::mem::take(&mut self.listeners),
-                started,
-            });
+            let mut loan = lock(shared);
+            loan.table.swap(
+                &mut self.seats,
+                &mut self.batch,
+                &mut self.outbound,
+                &mut self.listeners,
+            );
+            loan.table.started = started;
+            loan.is_lent = true;
         }
         if A::INLINE
             && let Some(calls) = &self.calls
@@ -128,16 +164,17 @@ impl<A: Application> Engine<A> {
         }
         let Some(shared) = &self.lent else { return };
         let mut loan = lock(shared);
-        let Some(table) = loan.table.take() else {
+        if !std::mem::take(&mut loan.is_lent) {
             return;
-        };
+        }
         if !loan.left.is_empty() {
             self.left = std::mem::take(&mut loan.left);
         }
-        drop(loan);
-        self.seats = table.seats;
-        self.batch = table.batch;
-        self.outbound = table.outbound;
-        self.listeners = table.listeners;
+        loan.table.swap(
+            &mut self.seats,
+            &mut self.batch,
+            &mut self.outbound,
+            &mut self.listeners,
+        );
     }
 }

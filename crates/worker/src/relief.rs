@@ -77,8 +77,9 @@ impl<C: Send> Watcher for Relief<C> {
 
 impl<C> Relief<C> {
     fn relieve(&mut self, loan: &mut Loan<C>) {
-        let Loan { table, left } = loan;
-        let Some(table) = table else { return };
+        let Some((table, left)) = loan.open() else {
+            return;
+        };
         let mut desk = Desk {
             poller: &mut self.poller,
             seats: &mut table.seats,
