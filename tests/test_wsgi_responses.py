@@ -123,6 +123,21 @@ def test_more_than_the_length_is_cut(bare):
         assert connection.get("/list").body == b"one, two, three"
 
 
+def test_constants_mean_the_same_each_time(bare):
+    """The server remembers what it has checked; a length among it still is one."""
+    with bare.connect() as connection:
+        for _ in range(4):
+            first, second = connection.get("/constant"), connection.get("/constant-created")
+            assert (first.status, second.status) == (200, 201)
+            assert first.all("Content-Length") == second.all("Content-Length") == ["3"]
+            assert first.body == second.body == b"one"
+            if not IS_GUNICORN:  # It sends both.
+                twice = connection.get("/constant-twice")
+                assert (twice.all("Content-Length"), twice.body) == (["3"], b"one")
+        # What it remembers is no reason to send two lengths that differ.
+        assert connection.get("/constant-unclear").status == (200 if IS_GUNICORN else 500)
+
+
 def test_close_is_called_once_a_request(serve):
     server = serve("shapes:application")
     asked = ["/iterator", "/generator", "/not-a-file", "/no-content", "/in-pieces", "/empty-items"]

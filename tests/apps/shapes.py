@@ -70,6 +70,19 @@ def too_much(environ, start_response):
     return [b"one", b"two"]
 
 
+LENGTH = ("Content-Length", "3")
+
+
+def constants(line, headers):
+    """Answers with the very same objects each time."""
+
+    def application(environ, start_response):
+        start_response(line, headers)
+        return [b"one"]
+
+    return application
+
+
 def status(line, headers=TEXT, body=()):
     def application(environ, start_response):
         start_response(line, list(headers))
@@ -182,6 +195,10 @@ SHAPES = {
     "/file-part": file_part,
     "/not-a-file": not_a_file,
     "/replaced": replaced,
+    "/constant": constants("200 OK", [LENGTH, *TEXT]),
+    "/constant-created": constants("201 Created", [*TEXT, LENGTH]),
+    "/constant-twice": constants("200 OK", [LENGTH, LENGTH]),
+    "/constant-unclear": constants("200 OK", [("Content-Length", "4"), LENGTH]),
     "/no-content": status("204 No Content", headers=()),
     "/no-content-with-body": status("204 No Content", headers=(), body=[b"not allowed"]),
     "/not-modified": status("304 Not Modified", headers=[("ETag", '"1"')]),

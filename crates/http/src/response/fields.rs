@@ -98,27 +98,38 @@ impl Fields {
     }
 
     /// Add a line that an earlier [`push`](Self::push) of the same field wrote, without checking it again.
+    /// False: it is a second length, which has to be pushed.
     #[inline]
-    pub fn push_line(&mut self, line: &Line) {
-        self.lines.extend_from_slice(&line.0);
+    #[must_use]
+    pub fn push_line(&mut self, line: &Line) -> bool {
+        if let Some(length) = line.content_length {
+            if self.content_length.is_some() {
+                return false;
+            }
+            let start = self.lines.len();
+            let end = start.saturating_add(line.bytes.len());
+            self.content_length = Some((length, Span::new(start, end)));
+        }
+        self.lines.extend_from_slice(&line.bytes);
+        true
     }
 
     /// The line that the last [`push`](Self::push) wrote, if it began at `start` and is one that can be written
-    /// again at any time: an ordinary field's, which says nothing about the connection or the body.
+    /// again at any time: an ordinary field's, which says nothing about the connection, or a length.
     #[must_use]
     pub fn line_from(&self, start: usize) -> Option<Line> {
-        if self
+        let length = self
             .content_length
-            .is_some_and(|(_, line)| line.start as usize >= start)
-        {
-            return None;
-        }
+            .filter(|(_, line)| line.start as usize >= start);
         if self.has_server || self.has_date {
             // Which line it is does not show any more.
             return None;
         }
         let line = self.lines.get(start..)?;
-        (!line.is_empty()).then(|| Line(line.into()))
+        (!line.is_empty()).then(|| Line {
+            bytes: line.into(),
+            content_length: length.map(|(length, _)| length),
+        })
     }
 
     fn push_length(&mut self, name: &[u8], value: &[u8]) -> Result<(), Misuse> {
@@ -209,7 +220,11 @@ impl Fields {
 
 /// A checked field line with its CRLF, from [`Fields::line_from`].
 #[derive(Clone, Debug)]
-pub struct Line(Box<[u8]>);
+pub struct Line {
+    bytes: Box<[u8]>,
+    /// What it says, if it is a `Content-Length`.
+    content_length: Option<u64>,
+}
 
 enum Special {
     Dropped,
@@ -296,18 +311,30 @@ mod tests {
         let mut fields = Fields::default();
         fields.push(b"X", b"y").unwrap();
         let line = fields.line_from(0).unwrap();
-        for (name, value) in [
-            ("Content-Length", "5"),
-            ("Connection", "upgrade"),
-            ("Date", "now"),
-        ] {
+        for (name, value) in [("Connection", "upgrade"), ("Date", "now")] {
             let start = fields.lines().len();
             fields.push(name.as_bytes(), value.as_bytes()).unwrap();
             assert!(fields.line_from(start).is_none(), "{name}");
         }
         fields.clear();
-        fields.push_line(&line);
+        assert!(fields.push_line(&line));
         assert_eq!(fields.lines(), b"X: y\r\n");
+    }
+
+    #[test]
+    fn a_kept_length_is_a_length_and_counts_once() {
+        let mut fields = pushed(&[("X", "y"), ("content-length", " 5")]).unwrap();
+        let line = fields.line_from(6).unwrap();
+        assert!(!fields.push_line(&line), "the first one is there");
+        fields.clear();
+        fields.push(b"A", b"b").unwrap();
+        assert!(fields.push_line(&line));
+        fields.push(b"C", b"d").unwrap();
+        assert_eq!(fields.content_length(), Some(5));
+        let without = fields.lines_without_length();
+        assert_eq!(without, (&b"A: b\r\n"[..], &b"C: d\r\n"[..]));
+        assert_eq!(fields.lines(), b"A: b\r\ncontent-length: 5\r\nC: d\r\n");
+        assert!(fields.push(b"Content-Length", b"6").is_err());
     }
 
     #[test]

@@ -47,8 +47,7 @@ impl Lines {
                 && kept.name.is(name)
                 && kept.value.is(value)
             {
-                fields.push_line(&kept.line);
-                return true;
+                return fields.push_line(&kept.line);
             }
         }
         false
