@@ -10,7 +10,7 @@ use oxicorn_http::response::Fields;
 use oxicorn_worker::Exchange;
 use pyo3::exceptions::{PyAssertionError, PyRuntimeError};
 use pyo3::prelude::*;
-use pyo3::types::PyList;
+use pyo3::types::{PyList, PyString};
 
 use super::client::Client;
 use super::lines::Lines;
@@ -32,6 +32,9 @@ pub struct Answer {
     pub given: Option<Given>,
     /// Status line without the version; kept for its memory.
     pub status: Vec<u8>,
+    /// The object that `status` was read from, and its code: most applications give the same one
+    /// again and again.
+    pub status_object: Option<(Py<PyString>, u16)>,
     /// Fields given to `start_response`; kept for their memory.
     pub fields: Fields,
     /// Fields that come again and again.

@@ -41,13 +41,8 @@ impl function::Body for StartResponse {
         let mut answer = bound.cast::<Cycle>()?.get().answer(bound.py())?;
         permit(&mut answer, exc_info.filter(|info| !info.is_none()))?;
         answer.given = None;
-        let Answer {
-            status: kept,
-            fields,
-            lines,
-            ..
-        } = &mut *answer;
-        let code = set_status(kept, &status)?;
+        let code = set_status(&mut answer, &status)?;
+        let Answer { fields, lines, .. } = &mut *answer;
         set_fields(fields, lines, &headers)?;
         let headers = answer.keep_headers.then(|| headers.unbind());
         answer.given = Some(Given { code, headers });
@@ -87,15 +82,23 @@ fn as_list<'py>(headers: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
 }
 
 #[inline]
-fn set_status(kept: &mut Vec<u8>, status: &Bound<'_, PyAny>) -> PyResult<u16> {
+fn set_status(answer: &mut Answer, status: &Bound<'_, PyAny>) -> PyResult<u16> {
+    match &answer.status_object {
+        Some((known, code)) if known.is(status) => Ok(*code),
+        _ => read_status(answer, status),
+    }
+}
+
+fn read_status(answer: &mut Answer, status: &Bound<'_, PyAny>) -> PyResult<u16> {
     let status = status
         .cast::<PyString>()
         .map_err(|_| PyTypeError::new_err(format!("status must be a str, not {status:?}")))?;
     let text = one_byte_text(status)
         .ok_or_else(|| PyValueError::new_err(format!("status {status:?} is not latin-1")))?;
     let code = status_code(text).map_err(misuse)?;
-    kept.clear();
-    kept.extend_from_slice(text);
+    answer.status.clear();
+    answer.status.extend_from_slice(text);
+    answer.status_object = Some((status.clone().unbind(), code));
     Ok(code)
 }
 
