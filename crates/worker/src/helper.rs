@@ -2,10 +2,11 @@
 //!
 //! While a thread is inside a call it can do nothing for anybody else. The helper can: it is no
 //! Python thread, never waits for the interpreter and runs no application code. It looks at the calls
-//! once a [`TICK`] and asks its [`Watcher`]s about those that have gone on for longer.
+//! once a [`TICK`], or every few ticks while all of them are short, and asks its [`Watcher`]s about those that have gone on
+//! for longer.
 //!
 //! Costs, since every call pays them: a call that begins or ends writes one word of its own. The helper is
-//! woken only when it sleeps for longer than a tick, which it does after a tick in which no call began,
+//! woken only when it sleeps for longer than a nap, which it does after a nap in which no call began,
 //! until the next moment that a watcher asked for. Which call is due when is decided by
 //! [`schedule`](crate::schedule), which knows no thread and no clock.
 
@@ -52,7 +53,7 @@ pub struct Call {
 /// The calls that run now, at most one a thread.
 pub struct Calls {
     lines: Box<[Line]>,
-    /// The helper sleeps for longer than a tick.
+    /// The helper sleeps for longer than a nap.
     is_asleep: AtomicBool,
     is_closed: AtomicBool,
     helper: OnceLock<Thread>,
@@ -206,7 +207,7 @@ impl Routine {
         }
         while !self.calls.is_closed.load(Ordering::SeqCst) {
             match self.look() {
-                Sleep::Tick => thread::park_timeout(TICK),
+                Sleep::Nap(nap) => thread::park_timeout(nap),
                 Sleep::Until(moment) => self.sleep(Some(moment)),
                 Sleep::Forever => self.sleep(None),
             }

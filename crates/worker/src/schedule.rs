@@ -1,15 +1,22 @@
 //! Which calls the helper's watchers are to be asked about, and how long the helper may sleep.
+//!
+//! While call follows call the helper naps: for one tick after a long call and after silence, and each time that it
+//! finds nothing to do for twice as long, up to [`LONGEST_NAP`]. Waking up costs several times what a short call does,
+//! on a busy machine most of all; a thousand times a second it would be felt.
 
 use std::time::Duration;
 
 use crate::clock::Moment;
 use crate::helper::Call;
 
+/// In ticks: so much later a long call may be noticed when none was for a while.
+const LONGEST_NAP: u32 = 4;
+
 /// How long the helper may sleep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sleep {
-    /// Calls began lately, so there may be a long one among the next.
-    Tick,
+    /// Calls began lately, so there may be a long one among the next. Calls do not end it.
+    Nap(Duration),
     /// Until this moment, or until a call begins.
     Until(Moment),
     /// Until a call begins.
@@ -20,6 +27,8 @@ pub(crate) enum Sleep {
 pub(crate) struct Schedule {
     known: Vec<Known>,
     tick: Duration,
+    /// The next nap.
+    nap: Duration,
 }
 
 struct Known {
@@ -39,6 +48,7 @@ impl Schedule {
         Schedule {
             known: (0..threads).map(|_| known()).collect(),
             tick,
+            nap: tick,
         }
     }
 
@@ -51,6 +61,7 @@ impl Schedule {
         mut ask: impl FnMut(usize, Call, Duration) -> Option<Duration>,
     ) -> Sleep {
         let mut has_news = false;
+        let mut is_calm = true;
         let mut next: Option<Moment> = None;
         for (thread, (known, (began, is_running))) in self.known.iter_mut().zip(calls).enumerate() {
             if known.began != began {
@@ -65,6 +76,7 @@ impl Schedule {
             let age = Duration::from_micros(now.micros_since(began));
             for (watcher, due) in known.due.iter_mut().enumerate() {
                 if due.is_some_and(|due| due <= now) {
+                    is_calm = false;
                     // At a greater age each time, whatever a watcher says.
                     *due = ask(watcher, Call { thread, began }, age)
                         .map(|age| began.after(age).max(now.after(self.tick)));
@@ -75,11 +87,20 @@ impl Schedule {
                 };
             }
         }
+        if !has_news || !is_calm {
+            self.nap = self.tick;
+        }
         match next {
-            _ if has_news => Sleep::Tick,
+            _ if has_news => Sleep::Nap(self.take_nap()),
             Some(moment) => Sleep::Until(moment),
             None => Sleep::Forever,
         }
+    }
+
+    fn take_nap(&mut self) -> Duration {
+        let longer = self.nap.saturating_mul(2);
+        let longest = self.tick.saturating_mul(LONGEST_NAP);
+        std::mem::replace(&mut self.nap, longer.min(longest))
     }
 
     /// Whether a call has begun since the last look.
@@ -96,6 +117,7 @@ mod tests {
     use super::*;
 
     const TICK: Duration = Duration::from_millis(1);
+    const NAP: Sleep = Sleep::Nap(TICK);
 
     /// A schedule whose watchers' questions are kept.
     struct Table {
@@ -146,9 +168,28 @@ mod tests {
             if tick % 2 == 0 {
                 table.end(0);
             }
-            assert_eq!(table.look(tick * 1000), Sleep::Tick);
+            assert!(matches!(table.look(tick * 1000), Sleep::Nap(_)));
         }
         assert_eq!(table.take_asked(), []);
+    }
+
+    #[test]
+    fn naps_grow_while_calls_are_short_and_not_for_ever() {
+        let mut table = Table::new(1, 1);
+        let mut nap = |began: u64, at: u64| {
+            table.begin(0, began);
+            table.look(at)
+        };
+        let naps = [1000, 2000, 4000, 8000].map(|at| nap(at - 10, at));
+        assert_eq!(naps, [1, 2, 4, 4].map(|ticks| Sleep::Nap(TICK * ticks)));
+        // A long one, and the next look that finds news.
+        assert_eq!(nap(10_000, 12_000), Sleep::Nap(TICK));
+        assert_eq!(nap(12_990, 13_000), Sleep::Nap(TICK * 2));
+        // Silence.
+        table.end(0);
+        assert_eq!(table.look(15_000), Sleep::Forever);
+        table.begin(0, 20_000);
+        assert_eq!(table.look(20_010), Sleep::Nap(TICK));
     }
 
     #[test]
@@ -157,7 +198,7 @@ mod tests {
         assert_eq!(table.look(1000), Sleep::Forever);
         table.begin(0, 1500);
         table.end(0);
-        assert_eq!(table.look(2000), Sleep::Tick);
+        assert_eq!(table.look(2000), NAP);
         assert_eq!(table.look(3000), Sleep::Forever);
     }
 
@@ -165,7 +206,7 @@ mod tests {
     fn a_call_is_asked_about_at_the_ages_that_its_watcher_names() {
         let mut table = Table::new(1, 2);
         table.begin(0, 500);
-        assert_eq!(table.look(1000), Sleep::Tick);
+        assert_eq!(table.look(1000), NAP);
         // Both at first, and then only the one that wants more.
         assert_eq!(table.look(2000), Sleep::Until(Moment::from_micros(3500)));
         assert_eq!(table.take_asked(), [(0, 0, 1500), (1, 0, 1500)]);
@@ -183,9 +224,9 @@ mod tests {
         let mut table = Table::new(3, 1);
         table.begin(0, 100);
         table.begin(2, 900);
-        assert_eq!(table.look(1000), Sleep::Tick);
+        assert_eq!(table.look(1000), NAP);
         table.begin(0, 1900);
-        assert_eq!(table.look(2000), Sleep::Tick);
+        assert_eq!(table.look(2000), NAP);
         assert_eq!(table.take_asked(), [(0, 2, 1100)]);
         assert_eq!(table.look(2900), Sleep::Until(Moment::from_micros(3100)));
         assert_eq!(table.take_asked(), [(0, 0, 1000)]);
