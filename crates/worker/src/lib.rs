@@ -14,6 +14,7 @@ mod answer;
 mod application;
 mod away;
 mod batch;
+mod calling;
 mod claim;
 pub mod clock;
 mod connection;
