@@ -1,5 +1,7 @@
 """Handshakes that are wrong, clients that are silent, messages that are too big."""
 
+import socket
+
 import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
@@ -154,11 +156,9 @@ def frames(connection, length):
 @pytest.mark.parametrize("says_goodbye", [True, False])
 def test_a_task_whose_client_has_gone_is_cancelled_after_its_grace(server, says_goodbye):
     cancelled = server.get("/told").text.count("deaf was cancelled")
-    client = connect("ws://{}:{}/deaf".format(*server.address))
-    if says_goodbye:
-        client.close()
-    else:
-        client.socket.close()
+    with connect("ws://{}:{}/deaf".format(*server.address)) as client:
+        if not says_goodbye:
+            client.socket.shutdown(socket.SHUT_RDWR)
     until(lambda: server.get("/told").text.count("deaf was cancelled") > cancelled, "the end")
     assert "Traceback" not in server.log
 
