@@ -16,6 +16,8 @@ pub struct Options {
     pub graceful_timeout: Duration,
     /// Detached from the terminal: only then SIGWINCH means "stop the workers", in a terminal it is a resized window.
     pub daemon: bool,
+    /// How many processes there may be beyond `workers` while workers are replaced; zero: no limit.
+    pub max_surge: usize,
     /// Workers are forked from a template that has loaded the application.
     pub preload: bool,
 }

@@ -27,8 +27,10 @@ pub enum Level {
 pub enum Notice {
     /// A signal is about to be obeyed.
     Handling(Signal),
-    /// A reload begins.
+    /// A reload is wanted.
     HangUp,
+    /// It has to wait for another.
+    ReloadWaits,
     /// The new generation failed, the old one stays.
     ReloadCalledOff {
         /// The new worker that did not make it.
@@ -113,6 +115,7 @@ impl Notice {
             }
             Notice::Handling(_)
             | Notice::HangUp
+            | Notice::ReloadWaits
             | Notice::Preloaded(_)
             | Notice::QuickShutdown
             | Notice::GracefulStop
@@ -145,6 +148,9 @@ impl fmt::Display for Notice {
                 write!(f, "Handling signal: {}", signal.name().to_lowercase())
             }
             Notice::HangUp => f.write_str("Hang up: Master"),
+            Notice::ReloadWaits => {
+                f.write_str("A reload is under way; another one follows when it is over.")
+            }
             Notice::ReloadCalledOff { pid, death } => write!(
                 f,
                 "Reload called off: new worker (pid:{pid}) {} before it was ready; the old workers serve on.",

@@ -13,7 +13,7 @@ use oxicorn_sys::signals::Signal;
 
 use self::templates::Pending;
 use crate::pause::Pause;
-use crate::rollout::Rollout;
+use crate::rollout::{Reloading, Rollout};
 use crate::stop::{LAST_WAIT, Phase};
 use crate::template::{Source, TemplateHandle};
 use crate::worker::{Life, WorkerHandle};
@@ -39,6 +39,7 @@ pub struct Arbiter {
     target: usize,
     phase: Phase,
     rollout: Rollout,
+    reloading: Reloading,
     upgrade: Upgrade,
     /// Where the workers of the newest generation come from.
     source: Source,
@@ -62,6 +63,7 @@ impl Arbiter {
             options,
             phase: Phase::Idle,
             rollout: Rollout::Starting,
+            reloading: Reloading::No,
             upgrade: if has_parent {
                 Upgrade::Parent
             } else {
@@ -102,8 +104,11 @@ impl Arbiter {
             // A tick follows once all workers have been looked at.
             Event::Seen { age, beat, says } => return self.handle_seen(age, beat, says),
             Event::Exited { pid, death } => self.reap_worker(pid, death, now),
-            Event::Reloaded(options) => self.reloaded(options),
-            Event::ReloadRefused => self.notify(Milestone::Ready),
+            Event::Reloaded(options) => self.reloaded(options, now),
+            Event::ReloadRefused => {
+                self.reloading = Reloading::No;
+                self.notify(Milestone::Ready);
+            }
             Event::Reexecuted { pid } => self.upgrade = Upgrade::Child(pid),
             Event::ParentGone => self.promote(),
             Event::Target(target) => self.target = target,
@@ -126,7 +131,10 @@ impl Arbiter {
                 return Some(deadline);
             }
             Phase::Idle | Phase::Over => return None,
-            Phase::Running => self.pause.wait(now),
+            Phase::Running => [self.pause.wait(now), self.reload_due()]
+                .into_iter()
+                .flatten()
+                .min(),
         };
         let workers = self.workers.iter().filter_map(|worker| match worker.life {
             Life::Aborted { kill_at, .. } => Some(kill_at),
@@ -152,6 +160,7 @@ impl Arbiter {
             Phase::Running => {
                 self.murder_workers(now);
                 self.advance_rollout();
+                self.advance_reload(now);
                 self.tend_templates(now);
                 self.manage_workers(now);
             }
@@ -188,7 +197,7 @@ impl Arbiter {
             Signal::Int | Signal::Quit => self.stop(Signal::Quit, 0, now),
             Signal::Hup => {
                 self.log(Notice::HangUp);
-                self.actions.push_back(Action::Reload);
+                self.ask_reload();
             }
             Signal::Ttin => self.set_target(self.target.saturating_add(1)),
             Signal::Ttou if self.target > 1 => self.set_target(self.target - 1),

@@ -10,6 +10,8 @@
 //! follow, and one old worker leaves for each new one that is ready. A canary that dies before
 //! it is ready calls the reload off: the old generation has not been touched.
 
+use std::time::Duration;
+
 use crate::{Options, Source};
 
 /// See the module's picture.
@@ -23,6 +25,23 @@ pub enum Rollout {
     Canary(Before),
     /// The new generation replaces the old one.
     Rolling,
+}
+
+/// Where the last SIGHUP has got to, from reading the settings to the last worker.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reloading {
+    /// It is over.
+    #[default]
+    No,
+    /// The settings are being read.
+    Asked,
+    /// Workers are replaced, or the application is loaded for them.
+    UnderWay {
+        /// When it began.
+        since: Duration,
+        /// Another one was asked for meanwhile, once or more often.
+        again: bool,
+    },
 }
 
 /// What was in force before a reload, to be put back if it is called off.

@@ -20,6 +20,8 @@ pub struct Config {
     pub threads: usize,
     pub max_requests: u64,
     pub max_requests_jitter: u64,
+    /// Processes; 0 means no limit.
+    pub max_surge: usize,
     /// Bytes; 0 means no limit.
     pub max_worker_memory: u64,
     /// Seconds; 0 means no limit.
@@ -121,6 +123,7 @@ impl Config {
             threads: read.number("threads")?,
             max_requests: read.number("max_requests")?,
             max_requests_jitter: read.number("max_requests_jitter")?,
+            max_surge: read.number("max_surge")?,
             max_worker_memory: read.number("max_worker_memory")?,
             max_worker_lifetime: read.number("max_worker_lifetime")?,
             timeout: read.number("timeout")?,

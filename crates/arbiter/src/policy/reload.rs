@@ -1,12 +1,57 @@
 //! A new generation takes over, or does not. The picture is in [`crate::rollout`].
 
+use std::time::Duration;
+
 use oxicorn_sys::notify::Milestone;
 
 use super::Arbiter;
-use crate::rollout::{Before, Rollout};
-use crate::{Action, Options, Source};
+use crate::rollout::{Before, Reloading, Rollout};
+use crate::{Action, Notice, Options, Source};
 
 impl Arbiter {
+    /// SIGHUP. However many come during a reload, one more follows it, with what is on disk then.
+    pub(super) fn ask_reload(&mut self) {
+        match &mut self.reloading {
+            Reloading::No => {
+                self.reloading = Reloading::Asked;
+                self.actions.push_back(Action::Reload);
+            }
+            // What is on disk now is about to be read.
+            Reloading::Asked => {}
+            Reloading::UnderWay { again, .. } => {
+                if !std::mem::replace(again, true) {
+                    self.log(Notice::ReloadWaits);
+                }
+            }
+        }
+    }
+
+    /// Begins with the reload that waits, or sees that there is none.
+    pub(super) fn advance_reload(&mut self, now: Duration) {
+        let Reloading::UnderWay { again, .. } = self.reloading else {
+            return;
+        };
+        let replaces = matches!(self.rollout, Rollout::Canary(_) | Rollout::Rolling);
+        let is_over = !replaces && self.pending.is_none();
+        if is_over || self.reload_due().is_some_and(|due| now >= due) {
+            self.reloading = Reloading::No;
+            if again {
+                self.ask_reload();
+            }
+        }
+    }
+
+    /// A new worker may hang while it boots, and the code that mends it be there by now: so a reload that waits
+    /// does not wait for ever.
+    pub(super) fn reload_due(&self) -> Option<Duration> {
+        match self.reloading {
+            Reloading::UnderWay { since, again: true } => {
+                Some(since + self.options.graceful_timeout)
+            }
+            _ => None,
+        }
+    }
+
     pub(super) fn begin_rollout(&mut self, options: Options, source: Source) {
         // A reload during a reload: what can be fallen back on is still what was there before the first.
         let before = match std::mem::replace(&mut self.rollout, Rollout::Settled) {

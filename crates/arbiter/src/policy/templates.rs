@@ -10,7 +10,7 @@ use oxicorn_sys::signals::Signal;
 use oxicorn_sys::wait::Death;
 
 use super::Arbiter;
-use crate::rollout::Rollout;
+use crate::rollout::{Reloading, Rollout};
 use crate::stop::{BOOT_FAILED, Phase};
 use crate::template::{Source, TemplateHandle, TemplateLife};
 use crate::{Action, Notice, Options};
@@ -31,7 +31,9 @@ impl Arbiter {
     }
 
     /// New settings are in force in the arbiter.
-    pub(super) fn reloaded(&mut self, options: Options) {
+    pub(super) fn reloaded(&mut self, options: Options, now: Duration) {
+        let again = false;
+        self.reloading = Reloading::UnderWay { since: now, again };
         self.pending = None;
         if !options.preload {
             return self.begin_rollout(options, Source::Arbiter);

@@ -56,7 +56,8 @@ impl Arbiter {
         let most = wanted.saturating_add(self.recycle(wanted));
         let new = self.count(is_new);
         if self.can_spawn() && self.pause.wait(now).is_none() {
-            for _ in new..most {
+            let missing = most.saturating_sub(new).min(self.room());
+            for _ in 0..missing {
                 self.spawn_worker(now);
             }
         }
@@ -72,6 +73,21 @@ impl Arbiter {
             _ => self.target.saturating_sub(ready),
         };
         self.dismiss_oldest(old.saturating_sub(needed), is_old);
+    }
+
+    /// How many workers may be forked. What is missing always may; beyond that `max_surge` bounds the
+    /// processes that there are, those included that finish what they have.
+    fn room(&self) -> usize {
+        if self.options.max_surge == 0 {
+            return usize::MAX;
+        }
+        let usual = match &self.rollout {
+            Rollout::Canary(before) => before.target.max(self.target),
+            _ => self.target,
+        };
+        let missing = self.target.saturating_sub(self.count(WorkerHandle::stays));
+        let most = usual.saturating_add(self.options.max_surge);
+        most.saturating_sub(self.workers.len()).max(missing)
     }
 
     /// Lets workers go that asked for it and have been replaced; gives how many there may be beyond those that

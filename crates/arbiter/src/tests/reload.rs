@@ -107,11 +107,101 @@ fn a_broken_reload_without_an_old_generation_ends_the_server() {
 }
 
 #[test]
-fn a_second_hup_replaces_the_canary_and_remembers_the_first_settings() {
+fn hups_during_a_reload_make_one_more() {
+    let mut sim = Sim::with_workers(1);
+    sim.hup(1);
+    sim.forget();
+    for _ in 0..5 {
+        sim.signal(Hup);
+    }
+    assert_eq!(sim.actions(), []);
+    let waits = "A reload is under way; another one follows when it is over.";
+    assert_eq!(sim.log().iter().filter(|line| *line == waits).count(), 1);
+    sim.ready(2);
+    assert_eq!(
+        sim.actions(),
+        [Action::CommitReload, Action::Reload, kill(1, Term)]
+    );
+    sim.reloaded(1);
+    assert_eq!(sim.actions(), [spawn(3)]);
+    sim.ready(3);
+    assert_eq!(sim.actions(), [Action::CommitReload, kill(2, Term)]);
+    sim.advance(100.0);
+    assert_eq!(sim.actions(), []);
+}
+
+#[test]
+fn hups_before_the_settings_are_read_are_one() {
+    let mut sim = Sim::with_workers(1);
+    sim.signal(Hup);
+    sim.signal(Hup);
+    assert_eq!(sim.actions(), [Action::Reload]);
+    sim.event(Event::ReloadRefused);
+    sim.signal(Hup);
+    assert_eq!(sim.actions(), [Action::Reload]);
+}
+
+#[test]
+fn one_that_was_called_off_is_followed_too() {
+    let mut sim = Sim::with_workers(1);
+    sim.hup(1);
+    sim.signal(Hup);
+    sim.forget();
+    sim.exits(2, 3);
+    assert_eq!(
+        sim.actions(),
+        [bury_failed(2), Action::CallOffReload, Action::Reload]
+    );
+}
+
+#[test]
+fn at_most_so_many_processes_more() {
+    let mut sim = Sim::with_workers(3).max_surge(1);
+    sim.hup(3);
+    assert_eq!(sim.actions(), [Action::Reload, spawn(4)]);
+    sim.ready(4);
+    assert_eq!(sim.actions(), [Action::CommitReload, kill(1, Term)]);
+    // The old one still finishes what it has.
+    sim.advance(1.0);
+    assert_eq!(sim.actions(), []);
+    sim.exits(1, 0);
+    assert_eq!(sim.actions(), [bury(1), spawn(5)]);
+    sim.ready(5);
+    sim.exits(2, 0);
+    sim.ready(6);
+    sim.exits(3, 0);
+    assert_eq!(sim.ages(), [4, 5, 6]);
+}
+
+#[test]
+fn a_limit_never_keeps_out_what_is_missing() {
+    let mut sim = Sim::with_workers(3).max_surge(1);
+    sim.hup(3);
+    sim.ready(4);
+    sim.forget();
+    sim.advance(5.0);
+    // 1 leaves, which takes long; 2 and 3 die.
+    sim.killed(2, Kill);
+    sim.killed(3, Kill);
+    assert_eq!(sim.spawned(), [5, 6]);
+}
+
+#[test]
+fn fewer_workers_are_no_reason_to_wait() {
+    let mut sim = Sim::with_workers(5).max_surge(1);
+    sim.hup(1);
+    assert_eq!(sim.actions(), [Action::Reload, spawn(6)]);
+}
+
+#[test]
+fn a_canary_that_hangs_is_replaced_and_the_first_settings_are_remembered() {
     let mut sim = Sim::with_workers(1);
     sim.hup(4);
     sim.forget();
-    sim.hup(3);
+    sim.signal(Hup);
+    assert_eq!(sim.due_in(), Some(20.0));
+    sim.advance(20.0);
+    sim.reloaded(3);
     assert_eq!(sim.actions(), [Action::Reload, kill(2, Term), spawn(3)]);
     sim.exits(2, 3);
     assert_eq!(
@@ -133,7 +223,9 @@ fn a_hup_while_rolling_keeps_whoever_serves() {
     sim.ready(3);
     sim.forget();
     // Worker 1 leaves, 2 and 3 serve, 4 boots.
-    sim.hup(2);
+    sim.signal(Hup);
+    sim.advance(20.0);
+    sim.reloaded(2);
     assert_eq!(sim.actions(), [Action::Reload, kill(4, Term), spawn(5)]);
     sim.ready(5);
     sim.ready(6);

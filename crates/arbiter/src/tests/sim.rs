@@ -58,6 +58,7 @@ impl Sim {
             timeout: Duration::from_secs(30),
             graceful_timeout: Duration::from_secs(20),
             daemon: false,
+            max_surge: 0,
             preload,
         };
         let mut sim = Sim {
@@ -71,6 +72,12 @@ impl Sim {
         };
         sim.event(Event::Start);
         sim
+    }
+
+    /// At most so many processes more than workers, from the next reload on.
+    pub fn max_surge(mut self, max_surge: usize) -> Sim {
+        self.options.max_surge = max_surge;
+        self
     }
 
     pub fn event(&mut self, event: Event) {

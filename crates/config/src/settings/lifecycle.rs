@@ -10,6 +10,21 @@ const ENTRY: Setting = Setting {
 
 pub const SETTINGS: &[Setting] = &[
     Setting {
+        name: "max_surge",
+        flags: &["--max-surge"],
+        metavar: "COUNT",
+        conversion: Conversion::Decimal,
+        kind: Kind::COUNT,
+        default: Fallback::Value(Const::Int(0)),
+        help: "Processes beyond workers that may exist while workers are replaced; 0: as many as workers.",
+        details: "A reload starts one worker of the new generation, and when it serves the others. \
+            Where memory is short they can be started one after the other: with 1 there is never \
+            more than one process more than `workers`, those included that finish their last \
+            requests. A worker that died is replaced in any case. Recycling replaces one worker at \
+            a time anyway.",
+        ..ENTRY
+    },
+    Setting {
         name: "max_worker_memory",
         flags: &["--max-worker-memory"],
         metavar: "BYTES",

@@ -111,6 +111,7 @@ fn options(arbiter: &Bound<'_, PyAny>) -> PyResult<Options> {
         timeout: Duration::from_secs(config.timeout),
         graceful_timeout: Duration::from_secs(config.graceful_timeout),
         daemon: config.daemon,
+        max_surge: config.max_surge,
         preload: config.preload_app,
     })
 }
