@@ -64,6 +64,28 @@ def test_twenty_reloads_in_a_row_leak_nothing(start, tmp_path):
     assert "Death of" not in master.log
 
 
+def test_one_process_more_at_a_time(start, tmp_path):
+    write_site(tmp_path, "v1")
+    master = start("--workers", "3", "--max-surge", "1", app="site_app:app")
+    before = master.up(3)
+    write_site(tmp_path, "v2", seconds=0.2)
+    most = 0
+    with Load(str(tmp_path / "s"), clients=4, pause=0.005) as load:
+        master.send("HUP")
+
+        def is_over():
+            nonlocal most
+            workers = set(master.workers)
+            most = max(most, len(workers))
+            return len(workers) == 3 and not before & workers
+
+        until(is_over, "three new workers")
+        load.more()
+    assert not load.failures
+    assert load.answers[-1].text == "v2"
+    assert most == 4
+
+
 def test_broken_code_is_not_noticed_and_mended_code_is_taken(start, tmp_path):
     write_site(tmp_path, "v1")
     master = start("--workers", "2", app="site_app:app")
@@ -123,3 +145,36 @@ def test_term_answers_what_is_running_queued_and_about_to_come(start, threads):
         assert connection.is_closed()
     assert master.exit_status() == 0
     assert "Death of" not in master.log
+
+
+def test_after_term_it_serves_on_until_load_balancers_know(start):
+    master = start("--drain-delay", "1")
+    before = master.up(1)
+    master.send("TERM")
+    until(lambda: "STOPPING=1" in master.messages, "STOPPING=1")
+    # New connections, too, and without a word of an end.
+    with master.connect() as connection:
+        response = connection.get("/pid")
+        assert response.text == str(min(before))
+        assert response.header("Connection") != "close"
+    master.wait_for_log("Serving for 1 s more, until load balancers know.")
+    assert master.exit_status() == 0
+    assert master.answers() is None
+
+
+@pytest.mark.parametrize("patience, is_answered", [(10_000, True), (0, False)])
+def test_silent_connections_have_their_time(start, patience, is_answered):
+    master = start("--first-byte-timeout", patience)
+    master.up(1)
+    silent = master.connect()
+    running = master.connect()
+    running.send(message("GET", "/sleep/1"))
+    master.wait_for_log("begun /sleep/1")
+    master.send("TERM")
+    assert running.receive().text == "slept"
+    if is_answered:
+        time.sleep(1)  # longer than by default
+        silent.send(message("GET", "/pid"))
+        assert silent.receive().status == 200
+    assert silent.is_closed()
+    assert master.exit_status() == 0

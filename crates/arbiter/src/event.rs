@@ -14,6 +14,8 @@ pub struct Options {
     pub timeout: Duration,
     /// What a worker gets to finish its requests once it was asked to leave.
     pub graceful_timeout: Duration,
+    /// How long the server goes on serving after SIGTERM.
+    pub drain_delay: Duration,
     /// Detached from the terminal: only then SIGWINCH means "stop the workers", in a terminal it is a resized window.
     pub daemon: bool,
     /// How many processes there may be beyond `workers` while workers are replaced; zero: no limit.

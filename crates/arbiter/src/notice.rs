@@ -88,6 +88,8 @@ pub enum Notice {
         /// For how long.
         age: Duration,
     },
+    /// TERM: the server serves for so long yet.
+    DrainDelayed(Duration),
     /// INT or QUIT after TERM.
     QuickShutdown,
     /// SIGWINCH stops the workers of a daemon.
@@ -117,6 +119,7 @@ impl Notice {
             | Notice::HangUp
             | Notice::ReloadWaits
             | Notice::Preloaded(_)
+            | Notice::DrainDelayed(_)
             | Notice::QuickShutdown
             | Notice::GracefulStop
             | Notice::Promoted => Level::Info,
@@ -202,6 +205,11 @@ impl fmt::Display for Notice {
                 request.target.escape_ascii(),
                 client(request),
                 age.as_secs_f64()
+            ),
+            Notice::DrainDelayed(delay) => write!(
+                f,
+                "Serving for {:.0} s more, until load balancers know.",
+                delay.as_secs_f64()
             ),
             Notice::QuickShutdown => f.write_str("Quick shutdown requested"),
             Notice::GracefulStop => f.write_str("graceful stop of workers"),

@@ -135,6 +135,7 @@ impl Arbiter {
                 .into_iter()
                 .flatten()
                 .min(),
+            Phase::Delayed { until } => Some(until),
         };
         let workers = self.workers.iter().filter_map(|worker| match worker.life {
             Life::Aborted { kill_at, .. } => Some(kill_at),
@@ -157,7 +158,8 @@ impl Arbiter {
 
     fn make_progress(&mut self, now: Duration) {
         match self.phase {
-            Phase::Running => {
+            Phase::Delayed { until } if now >= until => self.stop(Signal::Term, 0, now),
+            Phase::Running | Phase::Delayed { .. } => {
                 self.murder_workers(now);
                 self.advance_rollout();
                 self.advance_reload(now);
@@ -180,7 +182,7 @@ impl Arbiter {
 
     fn handle_signal(&mut self, signal: Signal, now: Duration) {
         match self.phase {
-            Phase::Running | Phase::Idle => {
+            Phase::Running | Phase::Idle | Phase::Delayed { .. } => {
                 self.log(Notice::Handling(signal));
                 self.obey(signal, now);
             }
@@ -193,7 +195,7 @@ impl Arbiter {
 
     fn obey(&mut self, signal: Signal, now: Duration) {
         match signal {
-            Signal::Term => self.stop(Signal::Term, 0, now),
+            Signal::Term => self.term(now),
             Signal::Int | Signal::Quit => self.stop(Signal::Quit, 0, now),
             Signal::Hup => {
                 self.log(Notice::HangUp);
@@ -315,6 +317,10 @@ impl Arbiter {
     }
 
     fn notify(&mut self, milestone: Milestone) {
+        // Who has been told that the server stops must not hear that it serves.
+        if matches!(self.phase, Phase::Delayed { .. }) {
+            return;
+        }
         self.actions.push_back(Action::Notify(milestone));
     }
 }

@@ -32,6 +32,13 @@ impl Outcome {
     }
 }
 
+impl Phase {
+    /// Workers are kept up.
+    pub fn is_serving(&self) -> bool {
+        matches!(self, Phase::Running | Phase::Delayed { .. })
+    }
+}
+
 /// What the arbiter is about.
 #[derive(Clone, Copy, Debug)]
 pub enum Phase {
@@ -39,6 +46,11 @@ pub enum Phase {
     Idle,
     /// Keeping the workers up.
     Running,
+    /// Asked to leave, and serving until then: whoever sends requests has to learn of it first.
+    Delayed {
+        /// Then the workers are asked.
+        until: Duration,
+    },
     /// The workers were asked to leave.
     Asked {
         /// Then they are killed. Only ever gets earlier: a second signal must not prolong it.

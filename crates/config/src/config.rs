@@ -30,6 +30,10 @@ pub struct Config {
     pub timeout: u64,
     /// Seconds.
     pub graceful_timeout: u64,
+    /// Seconds.
+    pub drain_delay: u64,
+    /// Milliseconds.
+    pub first_byte_timeout: u64,
     /// Seconds; 0 turns persistent connections off.
     pub keepalive: u64,
     /// Requests; 0 means no limit.
@@ -128,6 +132,8 @@ impl Config {
             max_worker_lifetime: read.number("max_worker_lifetime")?,
             timeout: read.number("timeout")?,
             graceful_timeout: read.number("graceful_timeout")?,
+            drain_delay: read.number("drain_delay")?,
+            first_byte_timeout: read.number("first_byte_timeout")?,
             keepalive: read.number("keepalive")?,
             max_queue: read.limit_of_sync("max_queue")?,
             max_queue_time: read.limit_of_sync("max_queue_time")?,

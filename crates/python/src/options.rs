@@ -24,6 +24,7 @@ pub fn worker(config: &Config, limits: Limits) -> Result<oxicorn_worker::Options
         keepalive: Duration::from_secs(config.keepalive),
         tick: tick(config.timeout),
         graceful_timeout: Duration::from_secs(config.graceful_timeout),
+        first_byte_timeout: Duration::from_millis(config.first_byte_timeout),
         limits,
         connections: connections(),
         timeout: overdue::timeout(config.timeout),

@@ -1,15 +1,9 @@
 //! Leaving without losing a request.
 
-use std::time::Duration;
-
 use oxicorn_sys::scoreboard::State;
 
 use crate::application::Application;
 use crate::engine::{Engine, Stage};
-
-/// How long an idle connection may still send its next request: one that was on its way when the
-/// worker was told to leave is answered, with `Connection: close`.
-const SILENCE: Duration = Duration::from_millis(500);
 
 impl<A: Application> Engine<A> {
     /// Takes no more connections than those that already wait, and ends the rest as they finish.
@@ -21,7 +15,9 @@ impl<A: Application> Engine<A> {
         self.slot.set_state(State::Draining);
         // A little less than the arbiter grants: the worker ends by itself and is not killed.
         let until = self.now.after(self.options.graceful_timeout.mul_f32(0.95));
-        let silent_until = self.now.after(SILENCE).min(until);
+        // A request that was on its way when the worker was told to leave is answered.
+        let silence = self.options.first_byte_timeout;
+        let silent_until = self.now.after(silence).min(until);
         self.stage = Stage::Draining {
             silent_until,
             until,

@@ -19,6 +19,8 @@ pub struct Options {
     pub tick: Duration,
     /// How long a draining worker goes on with what it has.
     pub graceful_timeout: Duration,
+    /// How long a draining worker waits for connections without a request.
+    pub first_byte_timeout: Duration,
     /// What the worker may reach before it asks to be replaced.
     pub limits: Limits,
     /// Connections that may be open at once; the longest idle one makes room for a new one.

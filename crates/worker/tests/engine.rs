@@ -169,6 +169,7 @@ fn options() -> Options {
         keepalive: Duration::from_secs(60),
         tick: Duration::from_secs(1),
         graceful_timeout: Duration::from_secs(30),
+        first_byte_timeout: Duration::from_millis(500),
         limits: Limits::default(),
         connections: 1000,
         timeout: None,

@@ -12,16 +12,28 @@ use crate::worker::Life;
 use crate::{Action, Notice};
 
 impl Arbiter {
+    /// SIGTERM. A second one is in a hurry.
+    pub(super) fn term(&mut self, now: Duration) {
+        let delay = self.options.drain_delay;
+        if delay.is_zero() || !matches!(self.phase, Phase::Running) {
+            return self.stop(Signal::Term, 0, now);
+        }
+        self.notify(Milestone::Stopping);
+        self.phase = Phase::Delayed { until: now + delay };
+        self.log(Notice::DrainDelayed(delay));
+    }
+
     pub(super) fn stop(&mut self, signal: Signal, status: i32, now: Duration) {
-        if !matches!(self.phase, Phase::Running | Phase::Idle) {
-            return;
+        match self.phase {
+            Phase::Running | Phase::Idle => self.notify(Milestone::Stopping),
+            Phase::Delayed { .. } => {}
+            Phase::Asked { .. } | Phase::Killed { .. } | Phase::Over => return,
         }
         self.phase = Phase::Asked {
             deadline: now + self.options.graceful_timeout,
             outcome: Outcome { status },
         };
         self.cancel_forks();
-        self.notify(Milestone::Stopping);
         let shared = self.upgrade != Upgrade::Alone;
         self.actions.push_back(Action::CloseListeners { shared });
         self.signal_workers(signal);

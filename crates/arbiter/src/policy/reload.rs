@@ -6,12 +6,15 @@ use oxicorn_sys::notify::Milestone;
 
 use super::Arbiter;
 use crate::rollout::{Before, Reloading, Rollout};
+use crate::stop::Phase;
 use crate::{Action, Notice, Options, Source};
 
 impl Arbiter {
     /// SIGHUP. However many come during a reload, one more follows it, with what is on disk then.
     pub(super) fn ask_reload(&mut self) {
         match &mut self.reloading {
+            // The server is about to end.
+            _ if matches!(self.phase, Phase::Delayed { .. }) => {}
             Reloading::No => {
                 self.reloading = Reloading::Asked;
                 self.actions.push_back(Action::Reload);

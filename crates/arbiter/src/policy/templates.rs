@@ -130,7 +130,7 @@ impl Arbiter {
             number: template.number,
         });
         let is_told = matches!(template.life, TemplateLife::Leaving(_));
-        if !matches!(self.phase, Phase::Running) || is_told {
+        if !self.phase.is_serving() || is_told {
             return true;
         }
         let is_pending = |pending: &mut Pending| pending.template == template.number;

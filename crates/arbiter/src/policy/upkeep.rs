@@ -142,7 +142,7 @@ impl Arbiter {
             age: worker.age,
             boot_failure,
         });
-        if !matches!(self.phase, Phase::Running) || matches!(worker.life, Life::Leaving(_)) {
+        if !self.phase.is_serving() || matches!(worker.life, Life::Leaving(_)) {
             return;
         }
         let canary = worker.generation == self.generation && !worker.is_ready();
@@ -162,7 +162,7 @@ impl Arbiter {
     }
 
     fn ended(&self, worker: &WorkerHandle, pid: i32, death: Death, now: Duration) -> Ended {
-        let is_asked = !matches!(self.phase, Phase::Running)
+        let is_asked = !self.phase.is_serving()
             || matches!(worker.life, Life::Leaving(_))
             // It has told why it cannot boot.
             || matches!(death, Death::Code(0 | BOOT_FAILED | APP_UNUSABLE));

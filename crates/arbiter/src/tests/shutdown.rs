@@ -135,3 +135,35 @@ fn forks_that_were_ordered_are_not_done_after_a_failure() {
     assert!(!rest.contains(&spawn(2)), "{rest:?}");
     assert_eq!(rest.last(), Some(&exit(255)));
 }
+
+#[test]
+fn with_a_delay_workers_serve_on_and_who_asks_is_told_first() {
+    let mut sim = Sim::with_drain_delay(1, 10);
+    sim.signal(Term);
+    assert_eq!(sim.milestones(), [Milestone::Stopping]);
+    assert_eq!(sim.actions(), []);
+    assert_eq!(sim.due_in(), Some(10.0));
+    // Who dies is replaced, nothing is reloaded.
+    sim.killed(2, Kill);
+    assert_eq!(sim.spawned(), [3]);
+    sim.signal(Hup);
+    assert_eq!(sim.actions(), []);
+    sim.ready(3);
+    sim.advance(10.0);
+    assert_eq!(sim.actions(), [CLOSE, kill(3, Term)]);
+    sim.exits(3, 0);
+    assert_eq!(sim.actions().last(), Some(&exit(0)));
+    assert_eq!(sim.milestones(), []);
+}
+
+#[test]
+fn a_second_term_ends_the_delay() {
+    let mut sim = Sim::with_drain_delay(1, 10);
+    sim.signal(Term);
+    sim.signal(Term);
+    assert_eq!(sim.actions(), [CLOSE, kill(2, Term)]);
+    let mut sim = Sim::with_drain_delay(1, 10);
+    sim.signal(Term);
+    sim.signal(Quit);
+    assert_eq!(sim.actions(), [CLOSE, kill(2, Quit)]);
+}

@@ -57,6 +57,7 @@ impl Sim {
             workers,
             timeout: Duration::from_secs(30),
             graceful_timeout: Duration::from_secs(20),
+            drain_delay: Duration::ZERO,
             daemon: false,
             max_surge: 0,
             preload,
@@ -71,6 +72,19 @@ impl Sim {
             deaths: Vec::new(),
         };
         sim.event(Event::Start);
+        sim
+    }
+
+    /// Started and serving; after SIGTERM for so many seconds more.
+    pub fn with_drain_delay(workers: usize, seconds: u64) -> Sim {
+        let mut sim = Sim::with_workers(workers);
+        sim.options.drain_delay = Duration::from_secs(seconds);
+        sim.hup(workers);
+        for age in 1..=workers as u32 {
+            sim.ready(workers as u32 + age);
+            sim.exits(age, 0);
+        }
+        sim.forget();
         sim
     }
 

@@ -49,4 +49,29 @@ pub const SETTINGS: &[Setting] = &[
             `max_worker_memory`.",
         ..ENTRY
     },
+    Setting {
+        name: "drain_delay",
+        flags: &["--drain-delay"],
+        metavar: "SECONDS",
+        conversion: Conversion::Decimal,
+        kind: Kind::COUNT,
+        default: Fallback::Value(Const::Int(0)),
+        help: "How long the server accepts and serves as before after TERM.",
+        details: "For load balancers that learn late that it ends, as in Kubernetes. systemd is told at \
+            the start of it. A second TERM ends it. `graceful_timeout` begins after it.",
+        ..ENTRY
+    },
+    Setting {
+        name: "first_byte_timeout",
+        flags: &["--first-byte-timeout"],
+        metavar: "MILLISECONDS",
+        conversion: Conversion::Decimal,
+        kind: Kind::COUNT,
+        default: Fallback::Value(Const::Int(500)),
+        help: "How long a leaving worker waits for connections without a request, in milliseconds.",
+        details: "A request may be on its way on a connection that is new or kept alive; one that comes \
+            within this time is answered, and the connection closed. Connections that are silent are \
+            closed after it. Kept ones are given to other workers first, if there are any.",
+        ..ENTRY
+    },
 ];

@@ -110,6 +110,7 @@ fn options(arbiter: &Bound<'_, PyAny>) -> PyResult<Options> {
         workers: arbiter.getattr(intern!(py, "num_workers"))?.extract()?,
         timeout: Duration::from_secs(config.timeout),
         graceful_timeout: Duration::from_secs(config.graceful_timeout),
+        drain_delay: Duration::from_secs(config.drain_delay),
         daemon: config.daemon,
         max_surge: config.max_surge,
         preload: config.preload_app,
