@@ -191,7 +191,7 @@ workers = FORKS
 def test_term_right_after_the_fork_always_ends_a_worker_in_good_order(start):
     """An inherited handler that swallows the signal, or dies of it, would show here."""
     master = start(config=KILL_AT_BIRTH)
-    until(lambda: master.log.count("gone\n") >= 100, "100 ends", 60)
+    until(lambda: master.log.count("gone\n") >= 100, "100 ends", 180)
     assert "was sent SIG" not in master.log
     assert "exited with code" not in master.log
     assert "Traceback" not in master.log
