@@ -6,6 +6,7 @@ import os
 import pytest
 
 from support.server import IS_GUNICORN
+from support.wait import until
 
 # Every hook writes a line: its name, whether it is in the master, and what it saw. One write a line,
 # so that the lines of several processes stay whole and in the order of time.
@@ -96,6 +97,8 @@ def hooked(start):
     def hooked(*arguments, **options):
         master = start("--pid", "pid", *arguments, config=CONFIG, bind=None, **options)
         master.up(1)
+        # The client may have its answer before.
+        until(lambda: names(master)[-1] == "post_request*", "the end of the request")
         return master
 
     return hooked
