@@ -222,6 +222,13 @@ def in_flight(master):
     return master.answers("/pid")
 
 
+def test_a_head_has_as_long_as_an_idle_connection(serve, hub):
+    server = serve(APP, "--worker-class", hub, "--keep-alive", 1)
+    with server.connect() as connection:
+        connection.send(b"GET / HT")
+        assert connection.is_closed()
+
+
 @pytest.mark.parametrize("name", ["gevent_wsgi", "gevent_pywsgi"])
 def test_aliases_of_gevent(start, name):
     needs("gevent")

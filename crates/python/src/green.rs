@@ -44,6 +44,10 @@ pub fn run_green(worker: &Bound<'_, PyAny>) -> PyResult<()> {
     } = Parts::of(worker, true)?;
     let capacity = config.worker_connections.max(1);
     options.connections = options.connections.min(capacity);
+    // As in Gunicorn, where `keepalive` bounds the wait for every head in these classes.
+    if !options.keepalive.is_zero() {
+        options.head_timeout = options.head_timeout.min(options.keepalive);
+    }
     let pool = Arc::new(Pool {
         worker: worker.clone().unbind(),
         common,

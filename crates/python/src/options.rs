@@ -14,6 +14,9 @@ use crate::overdue;
 /// Descriptors that are left for the application.
 const SPARE_DESCRIPTORS: u64 = 64;
 
+/// How long a head may take to come.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// A second sooner or later matters to no deadline.
 const TICK: Duration = Duration::from_secs(1);
 
@@ -22,6 +25,7 @@ pub fn worker(config: &Config, limits: Limits) -> Result<oxicorn_worker::Options
     Ok(oxicorn_worker::Options {
         http: http(config),
         keepalive: Duration::from_secs(config.keepalive),
+        head_timeout: HEAD_TIMEOUT,
         tick: tick(config.timeout),
         graceful_timeout: Duration::from_secs(config.graceful_timeout),
         first_byte_timeout: Duration::from_millis(config.first_byte_timeout),

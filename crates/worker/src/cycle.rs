@@ -183,7 +183,7 @@ impl<A: Application> Engine<A> {
                 connection.partial_head = Some(head);
                 if is_first {
                     // The first bytes of this head: from here on it has to come along.
-                    connection.deadline = self.busy_deadline(deadlines::HEAD);
+                    connection.deadline = self.busy_deadline(self.options.head_timeout);
                 }
                 Ok((connection, Flow::Stop(READ_ON)))
             }

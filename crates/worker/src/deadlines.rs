@@ -16,9 +16,6 @@ pub(crate) const DRAIN_TICK: Duration = Duration::from_millis(20);
 /// How long the listeners are left alone when no descriptor is left.
 pub(crate) const PAUSE: Duration = Duration::from_millis(100);
 
-/// From the accept, or the first byte of a later request, to the end of the head.
-pub(crate) const HEAD: Duration = Duration::from_secs(60);
-
 /// Between two arrivals of body bytes.
 pub(crate) const BODY: Duration = Duration::from_secs(60);
 
@@ -30,7 +27,7 @@ pub(crate) const LINGER: Duration = Duration::from_secs(2);
 
 impl<A: Application> Engine<A> {
     pub(crate) fn first_byte_deadline(&self) -> Moment {
-        self.bounded(HEAD, |silent_until, _| silent_until)
+        self.bounded(self.options.head_timeout, |silent_until, _| silent_until)
     }
 
     /// Of a connection between two requests.

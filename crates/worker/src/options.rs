@@ -15,6 +15,8 @@ pub struct Options {
     pub http: oxicorn_http::Options,
     /// How long an idle connection is kept for its next request; zero: never.
     pub keepalive: Duration,
+    /// From the accept, or the first byte of a later request, to the end of the head.
+    pub head_timeout: Duration,
     /// How often deadlines are looked at, and the worker's heartbeat.
     pub tick: Duration,
     /// How long a draining worker goes on with what it has.

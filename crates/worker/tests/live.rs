@@ -170,6 +170,7 @@ fn options() -> Options {
     Options {
         http: oxicorn_http::Options::new(&Settings::default()),
         keepalive: Duration::from_secs(60),
+        head_timeout: Duration::from_secs(60),
         tick: Duration::from_secs(1),
         graceful_timeout: Duration::from_secs(30),
         first_byte_timeout: Duration::from_millis(500),
