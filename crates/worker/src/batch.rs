@@ -265,7 +265,12 @@ impl<A: Application> Engine<A> {
             // The helper has sent it during a call.
             return self.settle(key, connection, next);
         }
-        let sent = match stream::send(&connection.socket, response) {
+        let progress = if next == Next::Close {
+            stream::send_last(&connection.socket, response)
+        } else {
+            stream::send(&connection.socket, response)
+        };
+        let sent = match progress {
             Progress::Bytes(length) if length == response.len() => {
                 return self.settle(key, connection, next);
             }
