@@ -102,6 +102,7 @@ def test_the_access_log_has_one_line(start, worker_class, target):
     assert 900_000 <= int(took)
 
 
+@pytest.mark.over("sync", "gthread", reason="elsewhere one worker may run all of them at a time")
 @CLASSES
 def test_everybody_is_answered_when_all_capacity_hangs(start, threads):
     arguments = ("--timeout", "1", "--threads", threads, "--workers", "2")
@@ -114,6 +115,7 @@ def test_everybody_is_answered_when_all_capacity_hangs(start, threads):
     assert master.answers()
 
 
+@pytest.mark.over("sync", "gthread", reason="elsewhere one worker may run all of them at a time")
 def test_those_behind_hung_requests_are_not_lost_and_have_waited_as_well(start):
     timeout = 4
     master = start("--timeout", timeout, "--workers", "2", app=APP)

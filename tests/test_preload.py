@@ -231,5 +231,6 @@ def test_memory_of_the_application_is_shared(site, tmp_path):
         for line in open(f"/proc/{worker}/smaps_rollup")
         if line.startswith("Private_")
     )
-    # The list and its strings are 25 MiB.
-    assert own < 12_000
+    # The list and its strings are 25 MiB; what a class imports in its workers, gevent's most of all,
+    # is their own.
+    assert own < 20_000
