@@ -210,6 +210,7 @@ def test_hooks_of_signals(hooked):
     assert seen(master, "worker_int") == {"alive": False}
     (worker,) = master.workers
     master.up(1)
+    until(lambda: names(master)[-1] == "post_request*", "the end of the request")
     os.kill(worker, 6)
     master.replaced({worker}, 1)
     order = names(master)
