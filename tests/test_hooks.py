@@ -199,6 +199,12 @@ def test_hooks_of_a_reload(hooked):
     assert seen(master, "on_reload") == {"kept": "hooked"}
 
 
+def is_asleep(pid):
+    """The process waits for something."""
+    with open(f"/proc/{pid}/stat") as stat:
+        return stat.read().rpartition(")")[2].split()[0] == "S"
+
+
 def test_hooks_of_signals(hooked):
     master = hooked()
     (worker,) = master.workers
@@ -211,6 +217,7 @@ def test_hooks_of_signals(hooked):
     (worker,) = master.workers
     master.up(1)
     until(lambda: names(master)[-1] == "post_request*", "the end of the request")
+    until(lambda: is_asleep(worker), "a worker with nothing to do")
     os.kill(worker, 6)
     master.replaced({worker}, 1)
     order = names(master)
