@@ -162,6 +162,15 @@ def test_what_the_server_says_of_itself(server):
         assert name not in found["environ"]
 
 
+@wsgi
+def test_a_connection_ends_though_the_application_keeps_its_socket(serve):
+    server = serve("keeping:application")
+    with server.connect() as connection:
+        connection.send(message("GET", "/", [("Connection", "close")]))
+        assert connection.receive().text == "kept"
+        assert connection.is_closed()
+
+
 @pytest.mark.beyond_gunicorn
 @pytest.mark.over("sync", reason="other classes run requests at the same time")
 def test_sync_has_one_thread(server):

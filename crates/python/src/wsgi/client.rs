@@ -66,7 +66,14 @@ impl Client {
 #[pyclass(frozen, name = "socket", module = "oxicorn")]
 pub struct ClientSocket {
     descriptor: Weak<OwnedFd>,
-    opened: PyOnceLock<Py<PyAny>>,
+    opened: PyOnceLock<Opened>,
+}
+
+/// What an application may keep beyond its request.
+struct Opened {
+    socket: Py<PyAny>,
+    /// The engine sees by it that closing its own descriptor does not end the connection.
+    _shared: Arc<OwnedFd>,
 }
 
 #[pymethods]
@@ -78,13 +85,13 @@ impl ClientSocket {
     }
 
     fn __getattr__(&self, py: Python<'_>, name: Bound<'_, PyString>) -> PyResult<Py<PyAny>> {
-        let socket = self.opened.get_or_try_init(py, || self.open(py))?;
-        socket.getattr(py, name)
+        let opened = self.opened.get_or_try_init(py, || self.open(py))?;
+        opened.socket.getattr(py, name)
     }
 }
 
 impl ClientSocket {
-    fn open(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+    fn open(&self, py: Python<'_>) -> PyResult<Opened> {
         let descriptor = self
             .descriptor
             .upgrade()
@@ -92,10 +99,10 @@ impl ClientSocket {
         let duplicate = descriptor.as_fd().try_clone_to_owned()?;
         let keywords = pyo3::types::PyDict::new(py);
         keywords.set_item("fileno", duplicate.into_raw_fd())?;
-        Ok(py
-            .import("socket")?
-            .getattr("socket")?
-            .call((), Some(&keywords))?
-            .unbind())
+        let socket = py.import("socket")?.getattr("socket")?;
+        Ok(Opened {
+            socket: socket.call((), Some(&keywords))?.unbind(),
+            _shared: descriptor,
+        })
     }
 }
