@@ -3,23 +3,24 @@
 //! The usual log (a format string, a file or standard output) is written by the core; `oxicorn.logs.plan`
 //! says whether it may be. For everything else the logger's `access` is called.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+mod shared;
+
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use oxicorn_http::Refused;
-use oxicorn_sys::log_sink::LogSink;
-use oxicorn_worker::access_log::{Environ, Format, Message, Record, Stamp, Writer, queued};
+use oxicorn_worker::access_log::{Environ, Message, Record, Stamp, queued};
 use oxicorn_worker::clock::Moment;
 use oxicorn_worker::{NotStarted, Peer, Request};
-use pyo3::exceptions::{PyOSError, PySystemExit};
-use pyo3::intern;
+use pyo3::exceptions::PySystemExit;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
+pub use self::shared::{AccessLog, CoreWriter};
+use self::shared::{Flushed, Plan};
 use super::access_python::{Told, tell};
 use super::journal::Journal;
-use crate::ffi::{one_byte_text, with_descriptor};
+use crate::ffi::one_byte_text;
 
 /// How often the logger is asked whether it is still what it was.
 const CHECK: Duration = Duration::from_secs(1);
@@ -27,126 +28,14 @@ const CHECK: Duration = Duration::from_secs(1);
 /// Least time between two reports of dropped lines.
 const REPORT: Duration = Duration::from_secs(10);
 
-/// What the threads of a worker share.
-pub struct AccessLog {
-    log: Py<PyAny>,
-    /// Changes with `plan`, so that a look at it tells the threads that theirs is old.
-    version: AtomicU64,
-    plan: Mutex<Arc<Plan>>,
-    /// Only taken while no Python code can run: whoever has it never waits for the interpreter.
-    writer: Mutex<Writer>,
-}
-
-/// Who tells of requests.
-enum Plan {
-    Nobody,
-    Python,
-    Core { format: Format, stream: Py<PyAny> },
-}
-
-/// The state stays usable after a panic of another thread: each change of it is one operation.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl AccessLog {
-    /// The log of `worker`.
-    pub fn of(worker: &Bound<'_, PyAny>) -> PyResult<Arc<AccessLog>> {
-        let log = AccessLog {
-            log: worker.getattr("log")?.unbind(),
-            version: AtomicU64::new(1),
-            plan: Mutex::new(Arc::new(Plan::Nobody)),
-            writer: Mutex::new(Writer::new()),
-        };
-        log.refresh(worker.py())?;
-        let log = Arc::new(log);
-        let core = CoreWriter {
-            shared: Arc::clone(&log),
-        };
-        // A logger that takes no attributes is none of those that the core writes for.
-        let _ = worker
-            .getattr("log")?
-            .setattr("core_writer", Bound::new(worker.py(), core)?);
-        Ok(log)
-    }
-
-    /// Asks the logger; files may have been reopened or handlers added.
-    fn refresh(&self, py: Python<'_>) -> PyResult<()> {
-        let ask = py
-            .import(intern!(py, "oxicorn.logs.plan"))?
-            .getattr(intern!(py, "access_plan"))?;
-        let answer = ask.call1((&self.log,))?;
-        let former = Arc::clone(&lock(&self.plan));
-        let Ok((text, stream)) = answer.extract::<(String, Bound<'_, PyAny>)>() else {
-            let plan = if answer.is_none() {
-                Plan::Nobody
-            } else {
-                Plan::Python
-            };
-            if std::mem::discriminant(&plan) != std::mem::discriminant(&*former) {
-                lock(&self.writer).flush();
-                self.adopt(plan);
-            }
-            return Ok(());
-        };
-        let is_same = matches!(&*former, Plan::Core { stream: known, .. } if known.is(&stream));
-        if is_same {
-            return Ok(());
-        }
-        let Some(format) = Format::parse(&text) else {
-            self.adopt(Plan::Python);
-            return Ok(());
-        };
-        let descriptor: i32 = stream.call_method0(intern!(py, "fileno"))?.extract()?;
-        let sink = with_descriptor(descriptor, |descriptor| Some(LogSink::of(descriptor)))
-            .ok_or_else(|| PyOSError::new_err("the access log is closed"))??;
-        lock(&self.writer).set_sink(Some(sink));
-        self.adopt(Plan::Core {
-            format,
-            stream: stream.unbind(),
-        });
-        Ok(())
-    }
-
-    fn adopt(&self, plan: Plan) {
-        *lock(&self.plan) = Arc::new(plan);
-        self.version.fetch_add(1, Ordering::Release);
-    }
-}
-
-/// The core's part of the access log, for a logger whose files are opened anew: what was logged before
-/// belongs into the old file, what comes after into the new one.
-#[pyclass(frozen, module = "oxicorn")]
-pub struct CoreWriter {
-    shared: Arc<AccessLog>,
-}
-
-#[pymethods]
-impl CoreWriter {
-    fn flush(&self) {
-        lock(&self.shared.writer).flush();
-    }
-
-    fn refresh(&self, py: Python<'_>) -> PyResult<()> {
-        self.shared.refresh(py)
-    }
-}
-
 /// The access log as one thread has it.
 pub struct Access<'py> {
     py: Python<'py>,
     journal: Journal<'py>,
-    shared: Flushed,
-    version: u64,
-    plan: Arc<Plan>,
-    stamp: Stamp,
-    line: Vec<u8>,
-    scratch: Vec<u8>,
-    next_check: Moment,
-    next_report: Moment,
+    own: ParkedAccess,
 }
 
-/// An [`Access`] between two requests, when nobody is attached to the interpreter for it.
+/// What of it is left between two requests, when nobody is attached to the interpreter for it.
 pub struct ParkedAccess {
     shared: Flushed,
     version: u64,
@@ -163,34 +52,9 @@ impl ParkedAccess {
     pub fn resume(self, py: Python<'_>) -> Access<'_> {
         Access {
             py,
-            journal: Journal::to(self.shared.log.bind(py).clone()),
-            shared: self.shared,
-            version: self.version,
-            plan: self.plan,
-            stamp: self.stamp,
-            line: self.line,
-            scratch: self.scratch,
-            next_check: self.next_check,
-            next_report: self.next_report,
+            journal: Journal::to(self.shared.log(py).clone()),
+            own: self,
         }
-    }
-}
-
-/// The shared part as one thread holds it: lines that it wrote are not left behind at its end. The
-/// logger keeps the writer for longer, maybe beyond the end of the interpreter.
-struct Flushed(Arc<AccessLog>);
-
-impl std::ops::Deref for Flushed {
-    type Target = AccessLog;
-
-    fn deref(&self) -> &AccessLog {
-        &self.0
-    }
-}
-
-impl Drop for Flushed {
-    fn drop(&mut self) {
-        lock(&self.0.writer).flush();
     }
 }
 
@@ -201,41 +65,32 @@ pub struct Began(Option<Moment>);
 impl<'py> Access<'py> {
     /// A thread's part in `shared`.
     pub fn new(py: Python<'py>, shared: &Arc<AccessLog>) -> Access<'py> {
-        Access {
-            py,
-            journal: Journal::to(shared.log.bind(py).clone()),
-            shared: Flushed(Arc::clone(shared)),
+        let unread = Moment::from_micros(0);
+        let own = ParkedAccess {
+            shared: Flushed::new(shared),
             version: 0,
             plan: Arc::new(Plan::Nobody),
             stamp: Stamp::new(),
             line: Vec::new(),
             scratch: Vec::new(),
-            next_check: Moment::from_micros(0),
-            next_report: Moment::from_micros(0),
-        }
+            next_check: unread,
+            next_report: unread,
+        };
+        own.resume(py)
     }
 
     /// Puts it away until the next request.
     pub fn park(self) -> ParkedAccess {
-        ParkedAccess {
-            shared: self.shared,
-            version: self.version,
-            plan: self.plan,
-            stamp: self.stamp,
-            line: self.line,
-            scratch: self.scratch,
-            next_check: self.next_check,
-            next_report: self.next_report,
-        }
+        self.own
     }
 
     /// A request begins.
     #[inline]
     pub fn begin(&mut self) -> Began {
-        if self.version != self.shared.version.load(Ordering::Acquire) {
+        if self.own.version != self.own.shared.version() {
             self.take_plan();
         }
-        let is_timed = match &*self.plan {
+        let is_timed = match &*self.own.plan {
             Plan::Nobody => false,
             Plan::Python => true,
             Plan::Core { format, .. } => format.needs_duration(),
@@ -245,15 +100,15 @@ impl<'py> Access<'py> {
 
     #[cold]
     fn take_plan(&mut self) {
-        self.version = self.shared.version.load(Ordering::Acquire);
-        self.plan = Arc::clone(&lock(&self.shared.plan));
-        self.stamp.reset();
+        self.own.version = self.own.shared.version();
+        self.own.plan = self.own.shared.plan();
+        self.own.stamp.reset();
     }
 
     /// Somebody wants to know of requests.
     #[inline]
     pub fn is_listening(&self) -> bool {
-        !matches!(*self.plan, Plan::Nobody)
+        !matches!(*self.own.plan, Plan::Nobody)
     }
 
     /// A request has been answered. `error` says why not by the application, or not wholly.
@@ -269,7 +124,7 @@ impl<'py> Access<'py> {
         let application = began.0.map_or(0, |began| now.micros_since(began));
         let message = Message::Whole(request.head, request.bytes);
         let is_own_page = error.is_some_and(|fault| fault.is_own_page);
-        if let Plan::Python = *self.plan {
+        if let Plan::Python = *self.own.plan {
             let told = Told {
                 request: Some(request),
                 message,
@@ -278,7 +133,7 @@ impl<'py> Access<'py> {
             };
             let given = (!is_own_page).then_some(answered);
             let reason = error.map(|fault| fault.reason);
-            let log = self.shared.log.bind(self.py);
+            let log = self.own.shared.log(self.py);
             if let Err(error) = tell(log, &told, answered.peer, environ, given, reason) {
                 self.journal.exception("Error in the access log", &error);
             }
@@ -338,7 +193,7 @@ impl<'py> Access<'py> {
     fn unserved(&mut self, peer: &Peer, received: &[u8], status: u16, reason: &'static str) {
         self.begin();
         let message = Message::torn(received);
-        match *self.plan {
+        match *self.own.plan {
             Plan::Nobody => {}
             Plan::Python => {
                 let told = Told {
@@ -347,7 +202,7 @@ impl<'py> Access<'py> {
                     application: 0,
                     status,
                 };
-                let log = self.shared.log.bind(self.py);
+                let log = self.own.shared.log(self.py);
                 if let Err(error) = tell(log, &told, peer, None, None, Some(reason)) {
                     self.journal.exception("Error in the access log", &error);
                 }
@@ -372,24 +227,33 @@ impl<'py> Access<'py> {
     /// Renders the line without the writer, which other threads want, and then hands it over.
     #[inline]
     fn write(&mut self, record: &Record<'_>, now: Moment) {
-        let Plan::Core { format, .. } = &*self.plan else {
+        let Plan::Core { format, .. } = &*self.own.plan else {
             return;
         };
-        let (log, py) = (&self.shared.log, self.py);
-        self.stamp.refresh(now, |text| {
+        let log = self.own.shared.log(self.py);
+        self.own.stamp.refresh(now, |text| {
             // Without a time a line is still better than none.
-            if let Ok(second) = second(log.bind(py), format.is_json()) {
+            if let Ok(second) = second(log, format.is_json()) {
                 text.extend_from_slice(second.to_string_lossy().as_bytes());
             }
         });
-        self.line.clear();
-        format.render(record, &self.stamp, now, &mut self.line, &mut self.scratch);
-        lock(&self.shared.writer).push(&self.line, record.application);
+        self.own.line.clear();
+        format.render(
+            record,
+            &self.own.stamp,
+            now,
+            &mut self.own.line,
+            &mut self.own.scratch,
+        );
+        self.own
+            .shared
+            .writer()
+            .push(&self.own.line, record.application);
     }
 
     /// What a trusted proxy says about when it got the request; only JSON lines tell it.
     fn queue(&self, peer: &Peer, message: Message<'_>, application: u64) -> Option<u64> {
-        let Plan::Core { format, .. } = &*self.plan else {
+        let Plan::Core { format, .. } = &*self.own.plan else {
             return None;
         };
         if !format.is_json() || !peer.trusted {
@@ -407,38 +271,38 @@ impl<'py> Access<'py> {
     /// The loop has done what there was. Says when it shall ask again at the latest.
     #[inline]
     pub fn turned(&mut self, now: Moment) -> Option<Moment> {
-        let is_core = matches!(*self.plan, Plan::Core { .. });
-        if now >= self.next_check || (is_core && lock(&self.shared.writer).is_due(now)) {
+        let is_core = matches!(*self.own.plan, Plan::Core { .. });
+        if now >= self.own.next_check || (is_core && self.own.shared.writer().is_due(now)) {
             self.check(now);
         }
-        if !matches!(*self.plan, Plan::Core { .. }) {
+        if !matches!(*self.own.plan, Plan::Core { .. }) {
             return None;
         }
-        let mut writer = lock(&self.shared.writer);
+        let mut writer = self.own.shared.writer();
         let due = writer.turned(now);
-        let dropped = if now >= self.next_report {
+        let dropped = if now >= self.own.next_report {
             writer.take_dropped()
         } else {
             None
         };
         drop(writer);
         if let Some(lines) = dropped {
-            self.next_report = now.after(REPORT);
+            self.own.next_report = now.after(REPORT);
             self.journal.dropped(lines);
         }
         due
     }
 
     fn check(&mut self, now: Moment) {
-        self.next_check = now.after(CHECK);
+        self.own.next_check = now.after(CHECK);
         // A signal that ends the worker may be handled during the call: that is no fault of the log.
-        if let Err(error) = self.shared.refresh(self.py)
+        if let Err(error) = self.own.shared.refresh(self.py)
             && !error.is_instance_of::<PySystemExit>(self.py)
         {
             self.journal
                 .exception("The access log cannot be used", &error);
         }
-        if self.version != self.shared.version.load(Ordering::Acquire) {
+        if self.own.version != self.own.shared.version() {
             self.take_plan();
         }
     }
