@@ -12,7 +12,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use oxicorn_http::Head;
 use oxicorn_sys::epoll::{Interest, Poller, Readiness, Token, Waiter};
 use oxicorn_sys::scoreboard::{Slot, Ticket};
 use oxicorn_sys::stream;
@@ -25,6 +24,7 @@ use crate::clock::{DateLine, Moment};
 use crate::connection::{Connection, Phase, Place};
 use crate::cycle::{Absent, Step};
 use crate::handoff::Dispatch;
+use crate::heads::Heads;
 use crate::helper::{Calls, TICK};
 use crate::lending::{Leftovers, Shared};
 use crate::live::Live;
@@ -75,8 +75,8 @@ pub struct Engine<A: Application> {
     scratch: Vec<u8>,
     /// Output buffers for requests that run elsewhere.
     pub(crate) spare_buffers: Vec<Vec<u8>>,
-    /// Lent to the request that is being read: a head is too large to be moved from hand to hand.
-    pub(crate) head: Option<Box<Head>>,
+    /// The head of the last request.
+    pub(crate) heads: Heads,
     /// Connections that are back from a request and have the next one at hand.
     pub(crate) ripe: Vec<Place>,
     /// What is received for requests that run elsewhere.
@@ -210,7 +210,7 @@ impl<A: Application> Engine<A> {
             outbound: Vec::with_capacity(OUTBOUND),
             scratch: Vec::with_capacity(OUTBOUND),
             spare_buffers: Vec::new(),
-            head: None,
+            heads: Heads::default(),
             ripe: Vec::new(),
             landing: Vec::new(),
             lent: None,
@@ -449,7 +449,7 @@ impl<A: Application> Engine<A> {
     fn recover(&mut self, key: usize) {
         self.reclaim();
         self.seats.try_remove(key);
-        self.head = None;
+        self.heads.forget();
         if let Some(ticket) = self.called.take() {
             self.slot.drop_request(ticket);
         }

@@ -24,6 +24,7 @@ mod drain;
 mod engine;
 mod exchange;
 mod handoff;
+mod heads;
 pub mod helper;
 pub mod lead;
 mod lending;
