@@ -13,8 +13,10 @@ use crate::presence::Presence;
 pub struct Client {
     /// Host and port; `None` on unix sockets.
     pub address: Option<Py<PyTuple>>,
-    /// The header fields of the latest request: a client sends most of them again and again.
+    /// The latest request: a client sends most of it again and again.
     pub latest: Option<Latest>,
+    /// What the scopes of its requests begin with; made with the first one. Never given away.
+    pub base: Option<Py<PyDict>>,
     /// For the application's questions.
     pub presence: Py<Presence>,
     /// The scopes' `extensions`; made with the first request.
@@ -27,12 +29,23 @@ pub struct Extensions {
     pub request: Py<PyDict>,
 }
 
-/// Header fields, as they came and as scopes have them.
+/// A head, as it came and as scopes have it.
 pub struct Latest {
-    /// Every byte from the first field on.
-    pub bytes: Box<[u8]>,
-    /// Never given away; scopes get copies.
+    /// All of it.
+    pub bytes: Vec<u8>,
+    /// Where its first field begins.
+    pub fields_from: usize,
+    /// The fields. Never given away; scopes get copies.
     pub list: Py<PyList>,
+    /// The scope without what is new with each request; made when a head comes for the second time.
+    pub scope: Option<Py<PyDict>>,
+}
+
+impl Latest {
+    /// The bytes of the fields.
+    pub fn fields(&self) -> &[u8] {
+        self.bytes.get(self.fields_from..).unwrap_or_default()
+    }
 }
 
 impl Client {
@@ -56,6 +69,7 @@ impl Client {
         Ok(Client {
             address,
             latest: None,
+            base: None,
             presence: Presence::new(py, socket, Some(event_loop))?,
             extensions: None,
         })

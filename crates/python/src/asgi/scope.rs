@@ -5,12 +5,13 @@ use std::time::Duration;
 use oxicorn_http::{Refused, Scheme, Version, decode_path, path_below};
 use oxicorn_worker::Request;
 use oxicorn_worker::clock::Moment;
+use pyo3::exceptions::PySystemError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyFloat, PyString};
 
 use super::client::{Client, Extensions};
-use super::header_list::HeaderLists;
+use super::header_list::{HeaderLists, copy};
 use crate::overdue::deadline;
 use crate::wsgi::Listener;
 
@@ -28,7 +29,8 @@ const EXTENSIONS: [&str; 4] = [
 /// Makes scopes.
 ///
 /// A scope begins as a copy of a base dict that holds every key, which is far cheaper than setting
-/// them one by one.
+/// them one by one: the connection's, or, for a head that is the same as the one before, one that
+/// has what is in that head already.
 pub struct Scopes {
     bases: Vec<Py<PyDict>>,
     /// What all requests have as extensions.
@@ -77,11 +79,19 @@ impl Scopes {
         began: Moment,
         client: &mut Client,
     ) -> PyResult<Result<Bound<'py, PyDict>, Refused>> {
-        let Some(base) = self.bases.get(request.listener) else {
-            return Err(pyo3::exceptions::PySystemError::new_err("unknown listener"));
-        };
         let Request { head, bytes, .. } = request;
-        let scope = base.bind(py).copy()?;
+        self.set_deadline(py, began, client)?;
+        let known = client.latest.as_mut().filter(|one| one.bytes == *bytes);
+        let is_repeated = known.is_some();
+        if let Some(latest) = known
+            && let Some(scope) = &latest.scope
+        {
+            let scope = scope.bind(py).copy()?;
+            self.set_state(py, &scope)?;
+            scope.set_item(intern!(py, "headers"), copy(py, &latest.list))?;
+            return Ok(Ok(scope));
+        }
+        let scope = self.base(py, request.listener, client)?.bind(py).copy()?;
         match head.method(bytes) {
             // Base dicts have the most frequent values.
             b"GET" => {}
@@ -115,51 +125,77 @@ impl Scopes {
         scope.set_item(intern!(py, "raw_path"), PyBytes::new(py, path))?;
         let decoded = decode_path(path, &mut self.decoded);
         scope.set_item(intern!(py, "path"), text(py, decoded))?;
-        if let Some(address) = &client.address {
-            scope.set_item(intern!(py, "client"), address)?;
-        }
-        let extensions = self.extensions(py, began, client)?;
-        scope.set_item(intern!(py, "extensions"), extensions)?;
+        let headers = match &mut client.latest {
+            Some(latest) if is_repeated => {
+                latest.scope = Some(scope.copy()?.unbind());
+                copy(py, &latest.list)
+            }
+            _ => self.headers.list(py, request, client)?,
+        };
+        scope.set_item(intern!(py, "headers"), headers)?;
+        self.set_state(py, &scope)?;
+        Ok(Ok(scope))
+    }
+
+    #[inline]
+    fn set_state(&self, py: Python<'_>, scope: &Bound<'_, PyDict>) -> PyResult<()> {
         let state = match &self.state {
             Some(state) => state.bind(py).copy()?,
             None => PyDict::new(py),
         };
-        scope.set_item(intern!(py, "state"), state)?;
-        scope.set_item(
-            intern!(py, "headers"),
-            self.headers.list(py, request, client)?,
-        )?;
-        Ok(Ok(scope))
+        scope.set_item(intern!(py, "state"), state)
     }
 
-    /// The connection's, with this request's deadline.
-    fn extensions<'c>(
+    /// What the scopes of a connection begin with.
+    fn base<'c>(
         &self,
         py: Python<'_>,
-        began: Moment,
+        listener: usize,
         client: &'c mut Client,
     ) -> PyResult<&'c Py<PyDict>> {
+        if client.base.is_none() {
+            let Some(base) = self.bases.get(listener) else {
+                return Err(PySystemError::new_err("unknown listener"));
+            };
+            let base = base.bind(py).copy()?;
+            if let Some(address) = &client.address {
+                base.set_item(intern!(py, "client"), address)?;
+            }
+            let extensions = self.extensions(py, client)?;
+            base.set_item(intern!(py, "extensions"), &extensions.all)?;
+            client.base = Some(base.unbind());
+        }
+        (client.base.as_ref()).ok_or_else(|| PySystemError::new_err("a connection without a base"))
+    }
+
+    /// The connection's.
+    fn extensions<'c>(&self, py: Python<'_>, client: &'c mut Client) -> PyResult<&'c Extensions> {
         let presence = &client.presence;
-        let extensions = match &mut client.extensions {
-            Some(extensions) => extensions,
+        match &mut client.extensions {
+            Some(extensions) => Ok(extensions),
             empty => {
                 let request = PyDict::new(py);
                 request.set_item(intern!(py, "client"), presence)?;
                 request.set_item(intern!(py, "deadline"), py.None())?;
                 let all = self.extensions.bind(py).copy()?;
                 all.set_item(intern!(py, "oxicorn.request"), &request)?;
-                empty.insert(Extensions {
+                Ok(empty.insert(Extensions {
                     all: all.unbind(),
                     request: request.unbind(),
-                })
+                }))
             }
-        };
+        }
+    }
+
+    /// The extensions of the connection tell this request's deadline.
+    #[inline]
+    fn set_deadline(&self, py: Python<'_>, began: Moment, client: &mut Client) -> PyResult<()> {
         if let Some(timeout) = self.timeout {
             let deadline = PyFloat::new(py, deadline(began, timeout));
-            let request = extensions.request.bind(py);
+            let request = self.extensions(py, client)?.request.bind(py);
             request.set_item(intern!(py, "deadline"), deadline)?;
         }
-        Ok(&extensions.all)
+        Ok(())
     }
 }
 
