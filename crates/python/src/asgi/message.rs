@@ -10,7 +10,8 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 
-use crate::ffi::with_descriptor;
+use crate::ffi::dict::values;
+use crate::ffi::{references, with_descriptor};
 use crate::wsgi::Lines;
 
 /// The value of a key that has to be there.
@@ -21,25 +22,71 @@ pub fn required<'py>(
 ) -> PyResult<Bound<'py, PyAny>> {
     message
         .get_item(key)?
-        .ok_or_else(|| PyKeyError::new_err(format!("{kind} has no {key:?}")))
+        .ok_or_else(|| missing(kind, &key.to_string_lossy()))
+}
+
+/// What is raised for a key that has to be there.
+#[cold]
+pub fn missing(kind: &str, key: &str) -> PyErr {
+    PyKeyError::new_err(format!("{kind} has no '{key}'"))
+}
+
+/// The keys of the two messages that every response has, each `None` if it is not there.
+pub struct Keys<'py> {
+    pub kind: Option<Bound<'py, PyAny>>,
+    pub status: Option<Bound<'py, PyAny>>,
+    pub headers: Option<Bound<'py, PyAny>>,
+    pub trailers: Option<Bound<'py, PyAny>>,
+    pub body: Option<Bound<'py, PyAny>>,
+    pub more_body: Option<Bound<'py, PyAny>>,
+}
+
+impl<'py> Keys<'py> {
+    /// Of this message.
+    #[inline]
+    pub fn of(message: &Bound<'py, PyDict>) -> PyResult<Keys<'py>> {
+        let py = message.py();
+        let [kind, status, headers, trailers, body, more_body] = values(
+            message,
+            [
+                intern!(py, "type"),
+                intern!(py, "status"),
+                intern!(py, "headers"),
+                intern!(py, "trailers"),
+                intern!(py, "body"),
+                intern!(py, "more_body"),
+            ],
+        )?;
+        Ok(Keys {
+            kind,
+            status,
+            headers,
+            trailers,
+            body,
+            more_body,
+        })
+    }
 }
 
 /// A key that is true or false, and false if it is not there.
 #[inline]
 pub fn flag<'py>(message: &Bound<'py, PyDict>, key: &Bound<'py, PyString>) -> PyResult<bool> {
-    match message.get_item(key)? {
-        Some(value) => value.is_truthy(),
-        None => Ok(false),
-    }
+    is_true(message.get_item(key)?)
+}
+
+/// Its value, if it is there.
+#[inline]
+pub fn is_true(value: Option<Bound<'_, PyAny>>) -> PyResult<bool> {
+    value.map_or(Ok(false), |value| value.is_truthy())
 }
 
 /// The `body` of a message, empty if it is not there.
 #[inline]
-pub fn body<'py>(message: &Bound<'py, PyDict>) -> PyResult<Option<Bound<'py, PyBytes>>> {
-    let py = message.py();
-    let Some(value) = message.get_item(intern!(py, "body"))? else {
+pub fn body(value: Option<Bound<'_, PyAny>>) -> PyResult<Option<Bound<'_, PyBytes>>> {
+    let Some(value) = value else {
         return Ok(None);
     };
+    let py = value.py();
     let value = match value.cast_into::<PyBytes>() {
         Ok(bytes) => return Ok(Some(bytes)),
         Err(error) => error.into_inner(),
@@ -59,12 +106,8 @@ pub fn body<'py>(message: &Bound<'py, PyDict>) -> PyResult<Option<Bound<'py, PyB
 
 /// Takes the status of a response; `out` becomes its line.
 #[inline]
-pub fn status(message: &Bound<'_, PyDict>, out: &mut Vec<u8>) -> PyResult<u16> {
-    let value = required(
-        message,
-        "http.response.start",
-        intern!(message.py(), "status"),
-    )?;
+pub fn status(value: Option<Bound<'_, PyAny>>, out: &mut Vec<u8>) -> PyResult<u16> {
+    let value = value.ok_or_else(|| missing("http.response.start", "status"))?;
     let code = status_code("http.response.start", &value)?;
     if !(200..=999).contains(&code) && code != 101 {
         return Err(PyValueError::new_err(format!(
@@ -95,12 +138,12 @@ pub fn write_status(code: u16, out: &mut Vec<u8>) {
 
 /// Takes the header fields of a message, none if they are not there.
 pub fn headers(
-    message: &Bound<'_, PyDict>,
+    value: Option<Bound<'_, PyAny>>,
     fields: &mut Fields,
     lines: &mut Lines,
 ) -> PyResult<()> {
     fields.clear();
-    let Some(headers) = message.get_item(intern!(message.py(), "headers"))? else {
+    let Some(headers) = value else {
         return Ok(());
     };
     if let Ok(list) = headers.cast::<PyList>() {
@@ -125,7 +168,13 @@ fn header(item: &Bound<'_, PyAny>, fields: &mut Fields, lines: &mut Lines) -> Py
     fields
         .push(bytes("name", &name)?, bytes("value", &value)?)
         .map_err(misuse)?;
-    lines.note(fields, start, &name, &value);
+    // Both made for this response: they will not come again, though others in the same place may.
+    let is_new = [item, &value]
+        .iter()
+        .all(|one| references(one.as_unbound(), one.py()) <= 2);
+    if !is_new {
+        lines.note(fields, start, &name, &value);
+    }
     Ok(())
 }
 

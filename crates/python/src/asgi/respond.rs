@@ -11,7 +11,7 @@ use pyo3::types::{PyBytes, PyDict, PyString};
 
 use super::client::Client;
 use super::cycle::State;
-use super::message::{self, Part};
+use super::message::{self, Keys, Part};
 use crate::ffi::PinnedBytes;
 use crate::wsgi::Lines;
 
@@ -50,8 +50,8 @@ impl State {
     /// Does what a message says.
     pub fn apply(&mut self, message: &Bound<'_, PyDict>, lines: &mut Lines) -> PyResult<()> {
         let py = message.py();
-        let kind = message
-            .get_item(intern!(py, "type"))?
+        let mut keys = Keys::of(message)?;
+        let kind = (keys.kind.take())
             .ok_or_else(|| PyTypeError::new_err("a message must have a \"type\""))?;
         let kind = kind.cast::<PyString>().map_err(|_| {
             PyTypeError::new_err(format!("the type of a message must be a str, not {kind:?}"))
@@ -60,20 +60,20 @@ impl State {
             return Err(disconnected());
         }
         if kind.is(intern!(py, "http.response.start")) {
-            return self.start(message, lines);
+            return self.start(keys, lines);
         }
         if kind.is(intern!(py, "http.response.body")) {
-            return self.body(message);
+            return self.body(keys);
         }
         match kind.to_str()? {
-            "http.response.start" => self.start(message, lines),
-            "http.response.body" => self.body(message),
-            "http.response.trailers" => self.send_trailers(message, lines),
+            "http.response.start" => self.start(keys, lines),
+            "http.response.body" => self.body(keys),
+            "http.response.trailers" => self.send_trailers(message, keys, lines),
             "http.response.early_hint" => {
                 let links = message::links(message)?;
                 self.interim(b"103 Early Hints", &links, "http.response.early_hint")
             }
-            "http.response.informational" => self.informational(message, lines),
+            "http.response.informational" => self.informational(keys, lines),
             "http.response.pathsend" => {
                 self.expect_body("http.response.pathsend")?;
                 self.file(message::path(message)?, false)
@@ -81,7 +81,7 @@ impl State {
             "http.response.zerocopysend" => {
                 self.expect_body("http.response.zerocopysend")?;
                 let part = message::open_file(message)?;
-                self.file(part, message::flag(message, intern!(py, "more_body"))?)
+                self.file(part, message::is_true(keys.more_body)?)
             }
             other => Err(PyValueError::new_err(format!(
                 "unknown message {other:?} in a response"
@@ -90,24 +90,24 @@ impl State {
     }
 
     #[inline]
-    fn start(&mut self, message: &Bound<'_, PyDict>, lines: &mut Lines) -> PyResult<()> {
+    fn start(&mut self, keys: Keys<'_>, lines: &mut Lines) -> PyResult<()> {
         if self.stage != Stage::Open {
             return Err(out_of_order("http.response.start", self.stage));
         }
-        let code = message::status(message, &mut self.status)?;
-        message::headers(message, &mut self.fields, lines)?;
+        let code = message::status(keys.status, &mut self.status)?;
+        message::headers(keys.headers, &mut self.fields, lines)?;
         self.code = code;
         self.stage = Stage::Started {
-            has_trailers: message::flag(message, intern!(message.py(), "trailers"))?,
+            has_trailers: message::is_true(keys.trailers)?,
         };
         Ok(())
     }
 
     #[inline]
-    fn body(&mut self, message: &Bound<'_, PyDict>) -> PyResult<()> {
+    fn body(&mut self, keys: Keys<'_>) -> PyResult<()> {
         self.expect_body("http.response.body")?;
-        let body = message::body(message)?;
-        let has_more = message::flag(message, intern!(message.py(), "more_body"))?;
+        let body = message::body(keys.body)?;
+        let has_more = message::is_true(keys.more_body)?;
         self.write_head()?;
         if let Some(body) = body {
             self.write(body)?;
@@ -169,12 +169,17 @@ impl State {
         self.complete(false)
     }
 
-    fn send_trailers(&mut self, message: &Bound<'_, PyDict>, lines: &mut Lines) -> PyResult<()> {
+    fn send_trailers(
+        &mut self,
+        message: &Bound<'_, PyDict>,
+        keys: Keys<'_>,
+        lines: &mut Lines,
+    ) -> PyResult<()> {
         if self.stage != Stage::Trailers {
             return Err(out_of_order("http.response.trailers", self.stage));
         }
         let mut more = Fields::default();
-        message::headers(message, &mut more, lines)?;
+        message::headers(keys.headers, &mut more, lines)?;
         for line in more.lines().split_inclusive(|byte| *byte == b'\n') {
             let mut parts = line.splitn(2, |byte| *byte == b':');
             let (name, value) = (parts.next(), parts.next());
@@ -205,9 +210,9 @@ impl State {
         self.delivered(if is_complete { Ok(()) } else { Err(Gone) })
     }
 
-    fn informational(&mut self, message: &Bound<'_, PyDict>, lines: &mut Lines) -> PyResult<()> {
+    fn informational(&mut self, keys: Keys<'_>, lines: &mut Lines) -> PyResult<()> {
         let kind = "http.response.informational";
-        let status = message::required(message, kind, intern!(message.py(), "status"))?;
+        let status = (keys.status).ok_or_else(|| message::missing(kind, "status"))?;
         let code = message::status_code(kind, &status)?;
         if !(100..200).contains(&code) || code == 101 {
             return Err(PyValueError::new_err(format!(
@@ -215,7 +220,7 @@ impl State {
             )));
         }
         let (mut fields, mut status) = (Fields::default(), Vec::new());
-        message::headers(message, &mut fields, lines)?;
+        message::headers(keys.headers, &mut fields, lines)?;
         message::write_status(code, &mut status);
         self.interim(&status, &fields, kind)
     }

@@ -138,7 +138,11 @@ impl State {
     fn accept(&mut self, message: &Bound<'_, PyDict>, lines: &mut Lines) -> PyResult<Done> {
         let py = message.py();
         let mut fields = Fields::new(Dialect::Asgi);
-        message::headers(message, &mut fields, lines)?;
+        message::headers(
+            message.get_item(intern!(message.py(), "headers"))?,
+            &mut fields,
+            lines,
+        )?;
         for line in fields.lines().split(|byte| *byte == b'\n') {
             let lower = line.to_ascii_lowercase();
             if let Some(name) = OURS.iter().find(|name| lower.starts_with(name)) {
@@ -171,13 +175,20 @@ impl State {
     fn start(&mut self, message: &Bound<'_, PyDict>, lines: &mut Lines) -> PyResult<Done> {
         let mut status = Vec::new();
         let mut fields = Fields::new(Dialect::Asgi);
-        let code = message::status(message, &mut status)?;
+        let code = message::status(
+            message.get_item(intern!(message.py(), "status"))?,
+            &mut status,
+        )?;
         if code == 101 {
             return Err(PyValueError::new_err(
                 "the status of websocket.http.response.start cannot be 101: expected 200 to 999",
             ));
         }
-        message::headers(message, &mut fields, lines)?;
+        message::headers(
+            message.get_item(intern!(message.py(), "headers"))?,
+            &mut fields,
+            lines,
+        )?;
         self.stage = Stage::Denying {
             status,
             code,
@@ -188,7 +199,7 @@ impl State {
     }
 
     fn body(&mut self, message: &Bound<'_, PyDict>) -> PyResult<Done> {
-        let body = message::body(message)?;
+        let body = message::body(message.get_item(intern!(message.py(), "body"))?)?;
         let has_more = message::flag(message, intern!(message.py(), "more_body"))?;
         let (
             Stage::Denying {
