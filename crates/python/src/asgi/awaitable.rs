@@ -1,15 +1,15 @@
 //! What `receive` and `send` return. It looks like a coroutine to whoever asks (`create_task` and
 //! `wait_for` do), and suspends only where something has to be waited for.
 
-use std::cell::RefCell;
-
 use pyo3::exceptions::PyStopIteration;
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::PyIterator;
 
-use super::cycle::Cycle;
-use super::websocket::Socket;
+use super::endpoint::{Party, Wanted};
+use crate::ffi::AttachedCell;
+use crate::ffi::ready::without_detour;
 
 /// The result of something that is done already, without a value.
 #[pyclass(frozen, module = "oxicorn", name = "done")]
@@ -46,102 +46,73 @@ impl Done {
     fn close(&self) {}
 }
 
-/// What is waited for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wanted {
-    /// The next message of `receive`.
-    Message,
-    /// That the client has taken most of what was sent.
-    Room,
-}
-
-/// Whom to ask for it.
-pub enum Subject {
-    /// A request.
-    Request(Py<Cycle>),
-    /// A WebSocket.
-    Socket(Py<Socket>),
-}
-
-/// What was wanted, and is there.
-enum Got<'py> {
-    Message(Bound<'py, PyAny>),
-    Room,
-}
-
-impl Subject {
-    fn take<'py>(&self, py: Python<'py>, wanted: Wanted) -> PyResult<Option<Got<'py>>> {
-        Ok(match (self, wanted) {
-            (Subject::Request(one), Wanted::Message) => {
-                Cycle::next_message(one.bind(py))?.map(Got::Message)
-            }
-            (Subject::Socket(one), Wanted::Message) => {
-                Socket::next_message(one.bind(py))?.map(Got::Message)
-            }
-            (Subject::Request(one), Wanted::Room) => {
-                Cycle::room_result(one.bind(py))?.then_some(Got::Room)
-            }
-            (Subject::Socket(one), Wanted::Room) => {
-                Socket::room_result(one.bind(py))?.then_some(Got::Room)
-            }
-        })
-    }
-
-    fn wait_for<'py>(&self, py: Python<'py>, wanted: Wanted) -> PyResult<Bound<'py, PyAny>> {
-        match self {
-            Subject::Request(one) => Cycle::wait_for(one.bind(py), wanted),
-            Subject::Socket(one) => Socket::wait_for(one.bind(py), wanted),
-        }
-    }
+/// The awaitable of everything that is done already.
+pub fn done(py: Python<'_>) -> PyResult<Py<PyAny>> {
+    static DONE: PyOnceLock<Py<Done>> = PyOnceLock::new();
+    let done = DONE.get_or_try_init(py, || {
+        without_detour(&py.get_type::<Done>());
+        Py::new(py, Done)
+    })?;
+    Ok(done.clone_ref(py).into_any())
 }
 
 /// Waits on a future of the loop's, again and again until its subject has what is wanted.
 ///
 /// The future only wakes; the message is taken when the task runs. So a wait that is cancelled
 /// loses nothing.
-#[pyclass(unsendable, module = "oxicorn", name = "pending")]
+#[pyclass(frozen, module = "oxicorn", name = "pending")]
 pub struct Pending {
-    subject: Subject,
+    party: Party,
     wanted: Wanted,
     /// The iterator of the future that is waited on.
-    waiting: RefCell<Option<Py<PyAny>>>,
+    waiting: AttachedCell<Option<Py<PyAny>>>,
 }
 
 impl Pending {
     /// Waits for this.
-    pub fn new(subject: Subject, wanted: Wanted) -> Pending {
+    pub fn new(party: Party, wanted: Wanted) -> Pending {
         Pending {
-            subject,
+            party,
             wanted,
-            waiting: RefCell::new(None),
+            waiting: AttachedCell::new(None),
         }
+    }
+
+    /// As an object of Python's.
+    pub fn into_object(self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        Ok(Bound::new(py, self)?.into_any().unbind())
+    }
+
+    /// Takes the iterator, or puts it there.
+    fn swap(&self, py: Python<'_>, iterator: Option<Py<PyAny>>) -> Option<Py<PyAny>> {
+        std::mem::replace(&mut *self.waiting.lend(py)?, iterator)
     }
 
     /// Goes on: gives the future to wait on, or raises StopIteration with the result.
     fn advance(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
         loop {
-            let waiting = self.waiting.borrow_mut().take();
-            if let Some(waiting) = waiting {
+            if let Some(waiting) = self.swap(py, None) {
                 match waiting.bind(py).cast::<PyIterator>()?.clone().next() {
                     Some(Ok(future)) => {
-                        *self.waiting.borrow_mut() = Some(waiting);
+                        self.swap(py, Some(waiting));
                         return Ok(Some(future.unbind()));
                     }
                     Some(Err(error)) => return Err(error),
                     None => {}
                 }
             }
-            match self.subject.take(py, self.wanted)? {
-                Some(Got::Room) => return Ok(None),
-                Some(Got::Message(message)) => {
-                    return Err(PyStopIteration::new_err((message.unbind(),)));
-                }
-                None => {
-                    let future = self.subject.wait_for(py, self.wanted)?;
-                    let iterator = future.call_method0(intern!(py, "__await__"))?;
-                    *self.waiting.borrow_mut() = Some(iterator.unbind());
+            match self.wanted {
+                Wanted::Room if self.party.has_room(py)? => return Ok(None),
+                Wanted::Room => {}
+                Wanted::Message => {
+                    if let Some(message) = self.party.next_message(py)? {
+                        return Err(PyStopIteration::new_err((message.unbind(),)));
+                    }
                 }
             }
+            let future = self.party.wait_for(py, self.wanted)?;
+            let iterator = future.call_method0(intern!(py, "__await__"))?;
+            self.swap(py, Some(iterator.unbind()));
         }
     }
 }
@@ -180,8 +151,8 @@ impl Pending {
         Err(raised(kind, value)?)
     }
 
-    fn close(&self, _py: Python<'_>) {
-        drop(self.waiting.borrow_mut().take());
+    fn close(&self, py: Python<'_>) {
+        drop(self.swap(py, None));
     }
 }
 

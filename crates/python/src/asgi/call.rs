@@ -1,29 +1,25 @@
 //! From a request to a task, and from its end to the response's.
 
-use std::io;
 use std::rc::Rc;
-use std::time::Duration;
 
-use oxicorn_http::{FieldKind, Refused};
+use oxicorn_http::FieldKind;
 use oxicorn_worker::clock::Moment;
-use oxicorn_worker::{
-    Appetite, Application, Body, Called, End, Exchange, Late, NotStarted, Peer, Place, Request,
-    Retirement,
-};
+use oxicorn_worker::{Body, Called, Exchange, Place, Request};
 use pyo3::exceptions::{PyKeyboardInterrupt, PySystemExit};
 use pyo3::intern;
 use pyo3::prelude::*;
 
 use super::client::Client;
 use super::cycle::{Cycle, Kit, State, Told};
+use super::endpoint::Party;
 use super::expire::Expired;
+use super::functions::TaskDone;
 use super::outcome::{self, Outcome};
 use super::respond::Stage;
 use super::scope::Scopes;
 use super::shared::{Command, Shared};
 use super::task::{Ended, Tasks, when_done};
-use super::watch::{Cancel, TaskDone};
-use super::websocket::{self, Socket};
+use super::websocket;
 use crate::ffi::{Function, call_three};
 use crate::wsgi::{Access, Answered, Began, Fault, Hooks, Journal};
 
@@ -52,28 +48,9 @@ pub struct Asgi {
     pub exit: Option<PyErr>,
 }
 
-/// What a connection is used for while it is away from the engine.
-pub enum Party {
-    /// A request.
-    Request(Py<Cycle>),
-    /// A WebSocket.
-    Socket(Py<Socket>),
-}
-
-impl Party {
-    fn clone_ref(&self, py: Python<'_>) -> Party {
-        match self {
-            Party::Request(one) => Party::Request(one.clone_ref(py)),
-            Party::Socket(one) => Party::Socket(one.clone_ref(py)),
-        }
-    }
-}
-
-/// How often the clients of WebSockets are looked at.
-const LOOK: Duration = Duration::from_secs(1);
-
 impl Asgi {
-    fn run(
+    /// Calls the application with a request, or answers without it.
+    pub fn run(
         &mut self,
         request: &Request<'_>,
         mut exchange: Exchange<Client>,
@@ -90,17 +67,16 @@ impl Asgi {
         } else {
             None
         };
-        let mut client = match exchange.client().take() {
-            Some(client) => client,
-            None => {
-                let event_loop = self.shared.calls.event_loop.clone_ref(py);
-                Client::new(py, exchange.peer(), exchange.socket(), event_loop)?
-            }
+        if exchange.client().is_none() {
+            let event_loop = self.shared.calls.event_loop.clone_ref(py);
+            let client = Client::new(py, exchange.peer(), exchange.socket(), event_loop)?;
+            *exchange.client() = Some(client);
+        }
+        let called_at = exchange.began();
+        let Some(client) = exchange.client() else {
+            return Ok(Called::Lost);
         };
-        let scope = self
-            .scopes
-            .scope(py, request, exchange.began(), &mut client)?;
-        *exchange.client() = Some(client);
+        let scope = self.scopes.scope(py, request, called_at, client)?;
         let scope = match scope {
             Ok(scope) => scope,
             Err(refused) => {
@@ -135,29 +111,33 @@ impl Asgi {
             Body::File { .. } => b"",
         };
         kit.begin(py, exchange, request.head.version, body, began)?;
-        kit.cycle.borrow(py).state()?.req = req;
+        kit.cycle.get().state(py)?.req = req;
         let arguments = [scope.as_any(), kit.receive.bind(py), kit.send.bind(py)];
-        let started = call_three(&self.application, arguments)
-            .and_then(|coroutine| self.tasks.start(&coroutine));
+        let started = self.start(arguments);
         drop(scope);
         let called = match started {
             Err(error) => self.ended_at_once(&kit, request, Ended::Raised(error)),
-            Ok(task) => {
-                let is_done = matches!(self.tasks, Tasks::Eager { .. })
-                    && task.call_method0(intern!(py, "done"))?.is_truthy()?;
-                if is_done {
-                    let ended = Ended::of(&task)?;
+            Ok(task) => match self.tasks.ended_at_once(&task)? {
+                Some(ended) => {
                     drop(task);
                     self.ended_at_once(&kit, request, ended)
-                } else {
-                    self.goes_on(&kit, request, &task)
                 }
-            }
+                None => self.goes_on(&kit, request, &task),
+            },
         };
         if kit.is_free(py) {
             self.kit = Some(kit);
         }
         called
+    }
+
+    /// Calls the application, and starts the task of what it returns.
+    #[inline]
+    pub fn start(&self, arguments: [&Bound<'static, PyAny>; 3]) -> PyResult<Bound<'static, PyAny>> {
+        self.shared.out_of_turn(|| {
+            let coroutine = call_three(&self.application, arguments)?;
+            self.tasks.start(&coroutine)
+        })
     }
 
     /// The application is done with its first step.
@@ -168,9 +148,8 @@ impl Asgi {
         ended: Ended,
     ) -> PyResult<Called<Client>> {
         let ended = self.keep_exit(ended);
-        let cycle = kit.cycle.borrow(self.py);
-        let mut state = cycle.state()?;
-        let outcome = outcome::settle(self.py, &mut state, &ended, self.is_leaving());
+        let mut state = kit.cycle.get().state(self.py)?;
+        let outcome = outcome::settle(self.py, &mut state, &ended, || self.is_leaving());
         self.report(&outcome);
         self.tell(request, &mut state, outcome.fault);
         Ok(match state.release() {
@@ -188,10 +167,10 @@ impl Asgi {
     ) -> PyResult<Called<Client>> {
         let py = self.py;
         let bound = kit.cycle.bind(py);
-        let cycle = bound.borrow();
-        let done = Function::bind::<TaskDone>(bound.as_any())?;
+        let cycle = bound.get();
+        let done = Function::bind::<TaskDone<Cycle>>(bound.as_any())?;
         when_done(task, &done, self.shared.calls.context.bind(py))?;
-        let mut state = cycle.state()?;
+        let mut state = cycle.state(self.py)?;
         state.task = Some(task.clone().unbind());
         state.key = Some(
             self.shared
@@ -249,38 +228,14 @@ impl Asgi {
         }
     }
 
-    /// Looks at the WebSockets' clients. Says when to look again, if there are any.
-    fn look_at_sockets(&mut self, now: Moment) -> Option<Moment> {
-        if now < self.next_look {
-            return (!self.shared.sockets.borrow().is_empty()).then_some(self.next_look);
-        }
-        self.next_look = now.after(LOOK);
-        let py = self.py;
-        let mut is_any = false;
-        let sockets: Vec<Py<Socket>> = self
-            .away
-            .iter()
-            .flatten()
-            .filter_map(|(_, party)| match party {
-                Party::Socket(socket) => Some(socket.clone_ref(py)),
-                Party::Request(_) => None,
-            })
-            .collect();
-        for socket in sockets {
-            is_any = true;
-            Socket::look(socket.bind(py), Duration::from_millis(now.millis()));
-        }
-        is_any.then_some(self.next_look)
-    }
-
     /// The response of a request that is away is complete: takes its exchange.
     pub fn answered_away(
         &mut self,
         cycle: &Bound<'_, Cycle>,
         fault: Option<Fault>,
     ) -> Option<(Place, Exchange<Client>)> {
-        let cycle = cycle.borrow();
-        let mut state = cycle.state().ok()?;
+        let cycle = cycle.get();
+        let mut state = cycle.state(self.py).ok()?;
         let refused = Fault {
             reason: "refused",
             is_own_page: true,
@@ -309,16 +264,15 @@ impl Asgi {
         ended: Ended,
     ) -> Option<(Place, Exchange<Client>)> {
         let ended = self.keep_exit(ended);
-        let cycle = bound.borrow();
-        let mut state = cycle.state().ok()?;
+        let cycle = bound.get();
+        let mut state = cycle.state(self.py).ok()?;
         state.task = None;
         if let Some(key) = state.key.take() {
             self.shared.running.borrow_mut().try_remove(key);
         }
-        let outcome = outcome::settle(self.py, &mut state, &ended, self.is_leaving());
+        let outcome = outcome::settle(self.py, &mut state, &ended, || self.is_leaving());
         self.report(&outcome);
         drop(state);
-        drop(cycle);
         self.answered_away(bound, outcome.fault)
     }
 
@@ -396,127 +350,5 @@ impl Asgi {
         };
         self.access
             .answered(began, request, &answered, None, Some(fault));
-    }
-
-    /// The client of a request has gone: its task has some time left.
-    fn give_grace(&self, cycle: &Bound<'_, Cycle>) -> PyResult<()> {
-        let borrowed = cycle.borrow();
-        let mut state = borrowed.state()?;
-        if state.timer.is_some() || state.task.is_none() {
-            return Ok(());
-        }
-        state.sent_at_end = state.body_sent();
-        drop(state);
-        let cancel = Function::bind::<Cancel>(cycle.as_any())?;
-        let timer = self.shared.calls.later(self.shared.grace, &cancel)?;
-        borrowed.state()?.timer = Some(timer.unbind());
-        Ok(())
-    }
-}
-
-impl Application for Asgi {
-    type Client = Client;
-
-    const INLINE: bool = true;
-
-    const STREAMS: bool = true;
-
-    fn call(&mut self, request: Request<'_>, exchange: Exchange<Client>) -> Called<Client> {
-        match self.run(&request, exchange) {
-            Ok(called) => called,
-            Err(error) => {
-                self.journal.exception("Error in the ASGI worker", &error);
-                Called::Lost
-            }
-        }
-    }
-
-    fn arrived(&mut self, place: Place, data: &[u8]) -> Appetite {
-        let Some(Party::Request(cycle)) = self.away(place) else {
-            return Appetite::Enough;
-        };
-        if cycle.borrow(self.py).arrived(self.py, data) {
-            Appetite::Enough
-        } else {
-            Appetite::More
-        }
-    }
-
-    fn arrived_raw(&mut self, place: Place, data: &mut [u8]) -> Appetite {
-        let Some(Party::Socket(socket)) = self.away(place) else {
-            return Appetite::Enough;
-        };
-        if Socket::arrived(socket.bind(self.py), data) {
-            Appetite::Enough
-        } else {
-            Appetite::More
-        }
-    }
-
-    fn ended(&mut self, place: Place, end: End<'_>) {
-        let cycle = match self.away(place) {
-            Some(Party::Request(cycle)) => cycle.into_bound(self.py),
-            Some(Party::Socket(socket)) => return Socket::ended(socket.bind(self.py), &end),
-            None => return,
-        };
-        let is_answered = cycle.borrow().ended(self.py, &end);
-        if let End::Refused(refused) = &end
-            && let Ok(state) = cycle.borrow().state()
-            && let Some(exchange) = &state.exchange
-        {
-            self.journal.refused(exchange.peer(), refused);
-        }
-        if is_answered {
-            let done = Command::Done(cycle.clone().unbind());
-            self.shared.command(self.py, done);
-        } else if !matches!(end, End::Body)
-            && let Err(error) = self.give_grace(&cycle)
-        {
-            error.print(self.py);
-        }
-    }
-
-    fn room(&mut self, place: Place) -> bool {
-        match self.away(place) {
-            Some(Party::Request(cycle)) => cycle.borrow(self.py).room(self.py),
-            Some(Party::Socket(socket)) => Socket::room(socket.bind(self.py)),
-            None => false,
-        }
-    }
-
-    fn refused(&mut self, peer: &Peer, received: &[u8], refused: &Refused) {
-        self.journal.refused(peer, refused);
-        self.access.refused(peer, received, refused);
-    }
-
-    fn timed_out(&mut self, peer: &Peer, received: &[u8]) {
-        self.access.timed_out(peer, received);
-    }
-
-    fn overdue(&mut self, late: Late) -> bool {
-        self.expire(late);
-        // Whether its task ends is seen later.
-        true
-    }
-
-    fn not_started(&mut self, peer: &Peer, received: &[u8], why: NotStarted) {
-        self.access.not_started(peer, received, why);
-    }
-
-    fn turned(&mut self, now: Moment) -> Option<Moment> {
-        let look = self.look_at_sockets(now);
-        let access = self.access.turned(now);
-        match (look, access) {
-            (Some(one), Some(other)) => Some(one.min(other)),
-            (one, other) => one.or(other),
-        }
-    }
-
-    fn trouble(&mut self, peer: &Peer, what: &str, error: &io::Error) {
-        self.journal.trouble(peer, what, error);
-    }
-
-    fn retiring(&mut self, reason: Retirement) {
-        self.journal.retiring(reason);
     }
 }

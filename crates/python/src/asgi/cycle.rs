@@ -1,6 +1,6 @@
 //! One request while its application runs: `receive` and `send` are functions bound to it.
 
-use std::cell::{RefCell, RefMut};
+use std::ffi::CStr;
 use std::rc::Rc;
 
 use oxicorn_http::response::{Dialect, Fields};
@@ -11,14 +11,14 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
-use super::awaitable::Wanted;
 use super::client::Client;
-use super::receive::ReceiveMessage;
+use super::endpoint::{Endpoint, Party, Waiters, Wanted};
+use super::functions::{ReceiveMessage, SendMessage};
 use super::request::{Inbox, Next, Piece};
 use super::respond::Stage;
-use super::send::SendMessage;
 use super::shared::{Command, Shared};
-use crate::ffi::{Function, references};
+use super::task::Ended;
+use crate::ffi::{AttachedCell, Confined, Function, Lent, references};
 use crate::wsgi::Began;
 
 /// Unsent bytes above which `send` waits.
@@ -28,10 +28,10 @@ pub const HIGH_WATER: u64 = 64 * 1024;
 pub const LOW_WATER: u64 = 16 * 1024;
 
 /// A request and its answer.
-#[pyclass(unsendable, module = "oxicorn")]
+#[pyclass(frozen, module = "oxicorn")]
 pub struct Cycle {
-    state: RefCell<State>,
-    pub shared: Rc<Shared>,
+    state: AttachedCell<State>,
+    shared: Confined<Rc<Shared>>,
 }
 
 /// How far both have come.
@@ -56,7 +56,7 @@ pub struct State {
     pub is_refused: bool,
     /// The watchdog has answered, and the access log knows.
     pub is_overdue: bool,
-    waiting: Vec<(Wanted, Py<PyAny>)>,
+    waiters: Waiters,
     /// The application's task, until it is done.
     pub task: Option<Py<PyAny>>,
     /// Where the cycle is in [`Shared::running`].
@@ -119,7 +119,7 @@ impl State {
             is_lost: false,
             is_refused: false,
             is_overdue: false,
-            waiting: Vec::new(),
+            waiters: Waiters::default(),
             task: None,
             key: None,
             timer: None,
@@ -161,11 +161,7 @@ impl State {
 
     /// Somebody waits to hear of the client's end.
     pub fn is_listened_to(&self) -> bool {
-        !self.inbox.is_coming()
-            && self
-                .waiting
-                .iter()
-                .any(|(wanted, _)| *wanted == Wanted::Message)
+        !self.inbox.is_coming() && self.waiters.want(Wanted::Message)
     }
 
     /// Body bytes that were sent.
@@ -185,95 +181,23 @@ impl State {
 
 impl Cycle {
     /// The state, for as long as no Python code runs.
-    pub fn state(&self) -> PyResult<RefMut<'_, State>> {
+    #[inline]
+    pub fn state<'a>(&'a self, py: Python<'a>) -> PyResult<Lent<'a, State>> {
         self.state
-            .try_borrow_mut()
-            .map_err(|_| PyRuntimeError::new_err("the request is in use"))
-    }
-
-    /// The next message, if there is one.
-    pub fn next_message<'py>(slf: &Bound<'py, Self>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let py = slf.py();
-        let cycle = slf.borrow();
-        let mut state = cycle.state()?;
-        let next = state.inbox.next();
-        let wants_more = state.inbox.wants_more();
-        if let Next::Wait = next
-            && state.inbox.is_coming()
-            && let Some(exchange) = &mut state.exchange
-        {
-            // A client that is gone is told of by the loop.
-            let _ = exchange.ask_for_body();
-        }
-        let place = state.place;
-        drop(state);
-        if wants_more {
-            cycle.shared.command(py, Command::More(place));
-        }
-        let message = PyDict::new(py);
-        match next {
-            Next::Wait => return Ok(None),
-            Next::Disconnect => {
-                message.set_item(intern!(py, "type"), intern!(py, "http.disconnect"))?;
-            }
-            Next::Piece(piece, has_more) => {
-                let body = match piece {
-                    Piece::Object(body) => body.into_bound(py),
-                    Piece::Bytes(bytes) => PyBytes::new(py, &bytes),
-                };
-                message.set_item(intern!(py, "type"), intern!(py, "http.request"))?;
-                message.set_item(intern!(py, "body"), body)?;
-                message.set_item(intern!(py, "more_body"), has_more)?;
-            }
-        }
-        Ok(Some(message.into_any()))
-    }
-
-    /// Whether the client has taken enough of what was sent.
-    pub fn room_result(slf: &Bound<'_, Self>) -> PyResult<bool> {
-        let cycle = slf.borrow();
-        let state = cycle.state()?;
-        Ok(!state.is_congested(LOW_WATER))
-    }
-
-    /// A new future of the loop's that is done when what is wanted may be there.
-    pub fn wait_for<'py>(slf: &Bound<'py, Self>, wanted: Wanted) -> PyResult<Bound<'py, PyAny>> {
-        let py = slf.py();
-        let cycle = slf.borrow();
-        let future = cycle.shared.calls.create_future.bind(py).call0()?;
-        let mut state = cycle.state()?;
-        state.waiting.push((wanted, future.clone().unbind()));
-        Ok(future)
-    }
-
-    /// Wakes those who wait for this.
-    pub fn wake(&self, py: Python<'_>, wanted: Wanted) {
-        let Ok(mut state) = self.state() else { return };
-        if state.waiting.is_empty() {
-            return;
-        }
-        let waiting = std::mem::take(&mut state.waiting);
-        let (woken, left): (Vec<_>, Vec<_>) =
-            waiting.into_iter().partition(|(one, _)| *one == wanted);
-        state.waiting = left;
-        drop(state);
-        for (_, future) in woken {
-            if let Err(error) = wake_future(future.bind(py)) {
-                error.print(py);
-            }
-        }
+            .lend(py)
+            .ok_or_else(|| PyRuntimeError::new_err("the request is in use"))
     }
 
     /// Bytes of the body came; true if that is enough for now.
     pub fn arrived(&self, py: Python<'_>, data: &[u8]) -> bool {
-        let is_sated = self.state().is_ok_and(|mut state| state.inbox.push(data));
+        let is_sated = self.state(py).is_ok_and(|mut state| state.inbox.push(data));
         self.wake(py, Wanted::Message);
         is_sated
     }
 
     /// The socket takes bytes again; true if some still wait then.
     pub fn room(&self, py: Python<'_>) -> bool {
-        let Ok(mut state) = self.state() else {
+        let Ok(mut state) = self.state(py) else {
             return false;
         };
         let Some(exchange) = &mut state.exchange else {
@@ -297,7 +221,7 @@ impl Cycle {
 
     /// Something is over. True if the request was answered because of it, whatever its application does.
     pub fn ended(&self, py: Python<'_>, end: &End<'_>) -> bool {
-        let Ok(mut state) = self.state() else {
+        let Ok(mut state) = self.state(py) else {
             return false;
         };
         let mut is_answered = false;
@@ -334,20 +258,98 @@ impl Cycle {
 
     /// The client is to be treated as gone.
     pub fn disconnect(&self, py: Python<'_>) {
-        if let Ok(mut state) = self.state() {
+        if let Ok(mut state) = self.state(py) {
             state.inbox.end();
         }
         self.wake(py, Wanted::Message);
     }
 }
 
-/// Whoever waits on `future` goes on.
-pub fn wake_future(future: &Bound<'_, PyAny>) -> PyResult<()> {
-    let py = future.py();
-    if !future.call_method0(intern!(py, "done"))?.is_truthy()? {
-        future.call_method1(intern!(py, "set_result"), (py.None(),))?;
+impl Endpoint for Cycle {
+    const SEND: &'static CStr = c"Send a message of this request's response (ASGI 3.0).";
+    const RECEIVE: &'static CStr = c"Wait for the next message about this request (ASGI 3.0).";
+
+    fn party(slf: &Bound<'_, Self>) -> Party {
+        Party::Request(slf.clone().unbind())
     }
-    Ok(())
+
+    #[inline]
+    fn shared(&self) -> Option<&Rc<Shared>> {
+        self.shared.get()
+    }
+
+    fn with_waiters<R>(&self, py: Python<'_>, change: impl FnOnce(&mut Waiters) -> R) -> Option<R> {
+        Some(change(&mut self.state.lend(py)?.waiters))
+    }
+
+    fn next_message<'py>(slf: &Bound<'py, Self>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let py = slf.py();
+        let cycle = slf.get();
+        let shared = cycle.shared_here()?;
+        let mut state = cycle.state(py)?;
+        let next = state.inbox.next();
+        let wants_more = state.inbox.wants_more();
+        if let Next::Wait = next
+            && state.inbox.is_coming()
+            && let Some(exchange) = &mut state.exchange
+        {
+            // A client that is gone is told of by the loop.
+            let _ = exchange.ask_for_body();
+        }
+        let place = state.place;
+        drop(state);
+        if wants_more {
+            shared.command(py, Command::More(place));
+        }
+        let message = PyDict::new(py);
+        match next {
+            Next::Wait => return Ok(None),
+            Next::Disconnect => {
+                message.set_item(intern!(py, "type"), intern!(py, "http.disconnect"))?;
+            }
+            Next::Piece(piece, has_more) => {
+                let body = match piece {
+                    Piece::Object(body) => body.into_bound(py),
+                    Piece::Bytes(bytes) => PyBytes::new(py, &bytes),
+                };
+                message.set_item(intern!(py, "type"), intern!(py, "http.request"))?;
+                message.set_item(intern!(py, "body"), body)?;
+                message.set_item(intern!(py, "more_body"), has_more)?;
+            }
+        }
+        Ok(Some(message.into_any()))
+    }
+
+    fn has_room(slf: &Bound<'_, Self>) -> PyResult<bool> {
+        Ok(!slf.get().state(slf.py())?.is_congested(LOW_WATER))
+    }
+
+    #[inline]
+    fn send(slf: &Bound<'_, Self>, message: &Bound<'_, PyDict>) -> PyResult<bool> {
+        let py = slf.py();
+        let cycle = slf.get();
+        let shared = cycle.shared_here()?;
+        let mut state = cycle.state(py)?;
+        state.apply(message, &mut *shared.lines()?)?;
+        let is_complete = state.stage == Stage::Complete;
+        let is_congested = !is_complete && state.is_congested(HIGH_WATER);
+        let (is_away, place) = (state.is_away, state.place);
+        let waits = !is_complete && state.is_congested(0);
+        drop(state);
+        if is_complete {
+            cycle.wake(py, Wanted::Message);
+        }
+        if is_away && is_complete {
+            shared.command(py, Command::Done(slf.clone().unbind()));
+        } else if is_away && waits {
+            shared.command(py, Command::Room(place));
+        }
+        Ok(is_congested)
+    }
+
+    fn task_done(slf: &Bound<'_, Self>, ended: Ended) -> Command {
+        Command::TaskDone(slf.clone().unbind(), ended)
+    }
 }
 
 /// A cycle with its functions, made once and used for request after request as long as no
@@ -367,13 +369,13 @@ impl Kit {
         let cycle = Bound::new(
             py,
             Cycle {
-                state: RefCell::new(State::new(py)),
-                shared: Rc::clone(shared),
+                state: AttachedCell::new(State::new(py)),
+                shared: Confined::new(Rc::clone(shared)),
             },
         )?;
         Ok(Kit {
-            receive: Function::bind::<ReceiveMessage>(cycle.as_any())?.unbind(),
-            send: Function::bind::<SendMessage>(cycle.as_any())?.unbind(),
+            receive: Function::bind::<ReceiveMessage<Cycle>>(cycle.as_any())?.unbind(),
+            send: Function::bind::<SendMessage<Cycle>>(cycle.as_any())?.unbind(),
             cycle: cycle.unbind(),
         })
     }
@@ -387,8 +389,7 @@ impl Kit {
         body: &[u8],
         began: Began,
     ) -> PyResult<()> {
-        let cycle = self.cycle.borrow(py);
-        let mut state = cycle.state()?;
+        let mut state = self.cycle.get().state(py)?;
         state.place = exchange.place();
         state.inbox = Inbox::new(py, body, exchange.body_is_coming());
         state.exchange = Some(exchange);

@@ -147,7 +147,7 @@ impl Driver {
             return Ok(());
         };
         let ready = engine.poll(Duration::ZERO)?;
-        engine.turn(ready, asgi);
+        self.shared.in_turn(|| engine.turn(ready, asgi));
         if engine.take_wakeup() {
             drain(&self.wakeup);
             py.check_signals()?;
@@ -158,7 +158,10 @@ impl Driver {
         let Some(work) = &mut *guard else {
             return Ok(());
         };
-        if self.shared.perform_commands(py, work) {
+        if self
+            .shared
+            .in_turn(|| self.shared.perform_commands(py, work))
+        {
             self.shared.turn_soon(py);
         }
         self.look_around(py, work)?;
@@ -202,14 +205,12 @@ impl Driver {
     fn tasks(&self, py: Python<'_>) -> PyResult<Vec<Py<PyAny>>> {
         let running = self.shared.running.borrow();
         let requests = running.iter().filter_map(|(_, cycle)| {
-            let cycle = cycle.borrow(py);
-            let state = cycle.state().ok()?;
+            let state = cycle.get().state(py).ok()?;
             Some(Ok(state.task.as_ref()?.clone_ref(py)))
         });
         let sockets = self.shared.sockets.borrow();
         let sockets = sockets.iter().filter_map(|(_, socket)| {
-            let socket = socket.borrow(py);
-            let state = socket.state().ok()?;
+            let state = socket.get().state(py).ok()?;
             Some(Ok(state.task.as_ref()?.clone_ref(py)))
         });
         requests.chain(sockets).collect()
@@ -250,7 +251,7 @@ impl Driver {
                 .iter()
                 .map(|(_, cycle)| cycle.bind(py))
                 .filter(|cycle| {
-                    cycle.borrow().state().is_ok_and(|state| {
+                    cycle.get().state(py).is_ok_and(|state| {
                         state.is_event_stream() || (!state.is_untold() && state.is_listened_to())
                     })
                 })

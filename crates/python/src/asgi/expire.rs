@@ -9,8 +9,9 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use super::call::{Asgi, Party};
+use super::call::Asgi;
 use super::cycle::Told;
+use super::endpoint::Party;
 
 /// A task that goes on for so long after it was cancelled is taken to go on for good.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -31,14 +32,14 @@ impl Asgi {
     pub fn expire(&mut self, late: Late) {
         let py = self.py;
         let task = match self.away(late.place) {
-            Some(Party::Request(cycle)) => cycle.borrow(py).state().ok().and_then(|mut state| {
+            Some(Party::Request(cycle)) => cycle.get().state(py).ok().and_then(|mut state| {
                 state.is_overdue = true;
                 if let (Some(told), Some(exchange)) = (&state.told, &state.exchange) {
                     self.tell_late(late, told, exchange.peer());
                 }
                 state.task.as_ref().map(|task| task.clone_ref(py))
             }),
-            Some(Party::Socket(socket)) => socket.borrow(py).state().ok().and_then(|mut state| {
+            Some(Party::Socket(socket)) => socket.get().state(py).ok().and_then(|mut state| {
                 let told = state.told.take();
                 if let (Some(told), Some(exchange)) = (&told, state.link.exchange()) {
                     self.tell_late(late, told, exchange.peer());

@@ -2,7 +2,7 @@
 //!
 //! The loop is asyncio's or one that takes its place; it watches the engine's epoll descriptor, so the
 //! engine's turns are callbacks of that loop ([`driver`]). A request is called as soon as its head
-//! is there ([`call`]) with a [`scope`] and two functions, [`receive`] and [`send`], which are bound to
+//! is there ([`call`]) with a [`scope`] and two [`functions`], `receive` and `send`, which are bound to
 //! its [`cycle`]. What they return is awaited without a turn of the loop unless there is
 //! something to wait for ([`awaitable`]).
 
@@ -11,15 +11,16 @@ mod call;
 mod client;
 mod cycle;
 mod driver;
+mod endpoint;
+mod events;
 mod expire;
+mod functions;
 mod header_list;
 mod message;
 mod outcome;
-mod receive;
 mod request;
 mod respond;
 mod scope;
-mod send;
 mod shared;
 mod task;
 mod watch;

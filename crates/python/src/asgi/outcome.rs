@@ -27,7 +27,12 @@ pub struct Outcome {
 const CHAIN: usize = 16;
 
 /// Ends the response as far as the application has not.
-pub fn settle(py: Python<'_>, state: &mut State, ended: &Ended, is_leaving: bool) -> Outcome {
+pub fn settle(
+    py: Python<'_>,
+    state: &mut State,
+    ended: &Ended,
+    is_leaving: impl FnOnce() -> bool,
+) -> Outcome {
     let is_quiet = state.is_lost || state.is_overdue || state.inbox.is_over();
     let mut outcome = Outcome::default();
     match ended {
@@ -48,7 +53,7 @@ pub fn settle(py: Python<'_>, state: &mut State, ended: &Ended, is_leaving: bool
     if state.stage == Stage::Complete {
         return outcome;
     }
-    let ends_cleanly = is_leaving && state.is_event_stream();
+    let ends_cleanly = is_leaving() && state.is_event_stream();
     let is_untold = state.is_untold();
     let is_lost = state.is_lost;
     state.stage = Stage::Complete;

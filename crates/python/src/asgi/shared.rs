@@ -4,13 +4,14 @@
 //! The engine is in use while it takes a turn, and an application may run inside of that. What a
 //! request wants of the engine then waits for the end of the turn.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, RefCell, RefMut};
 use std::rc::Rc;
 
 use oxicorn_worker::{Engine, Place};
+use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError, PySystemExit};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyList};
 use slab::Slab;
 
 use super::call::Asgi;
@@ -29,7 +30,9 @@ pub struct Shared {
     /// The same for WebSockets.
     pub sockets: RefCell<Slab<Py<Socket>>>,
     /// Response fields that come again and again.
-    pub lines: RefCell<Lines>,
+    lines: RefCell<Lines>,
+    /// The loop runs a turn of ours and no task: a task that is woken may take its step.
+    is_in_turn: Cell<bool>,
     /// The worker is on its way out.
     pub is_leaving: Cell<bool>,
     /// Seconds that a request goes on after its client has gone.
@@ -53,6 +56,8 @@ pub struct LoopCalls {
     pub call_soon: Py<PyAny>,
     pub call_later: Py<PyAny>,
     pub context: Py<PyAny>,
+    /// `asyncio.current_task`.
+    current_task: Py<PyAny>,
 }
 
 /// What a request wants of the engine.
@@ -87,6 +92,11 @@ impl LoopCalls {
             call_soon: method("call_soon")?,
             call_later: method("call_later")?,
             context: context.unbind(),
+            current_task: event_loop
+                .py()
+                .import("asyncio")?
+                .getattr("current_task")?
+                .unbind(),
         })
     }
 
@@ -111,6 +121,32 @@ impl LoopCalls {
         Ok(())
     }
 
+    /// What waits for `future`, which is a task's next step, and the context that it belongs to, taken from the
+    /// future. The loop would take the step with its next iteration, after one more look at its descriptors;
+    /// in a turn, which is a callback of the loop's as that would be, it can as well be taken now.
+    /// `None` if it cannot, because a task runs or something else waits too.
+    fn step_of<'py>(
+        &self,
+        future: &Bound<'py, PyAny>,
+    ) -> PyResult<Option<(Bound<'py, PyAny>, Bound<'py, PyAny>)>> {
+        let py = future.py();
+        let current = self.current_task.bind(py).call1((&self.event_loop,))?;
+        if !current.is_none() {
+            return Ok(None);
+        }
+        let callbacks = future.getattr(intern!(py, "_callbacks"))?;
+        let Ok(callbacks) = callbacks.cast::<PyList>() else {
+            return Ok(None);
+        };
+        if callbacks.len() != 1 {
+            return Ok(None);
+        }
+        let (step, context): (Bound<'py, PyAny>, Bound<'py, PyAny>) =
+            callbacks.get_item(0)?.extract()?;
+        future.call_method1(intern!(py, "remove_done_callback"), (&step,))?;
+        Ok(Some((step, context)))
+    }
+
     fn keywords<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let keywords = PyDict::new(py);
         keywords.set_item(intern!(py, "context"), &self.context)?;
@@ -127,11 +163,65 @@ impl Shared {
             running: RefCell::default(),
             sockets: RefCell::default(),
             lines: RefCell::default(),
+            is_in_turn: Cell::new(false),
             is_leaving: Cell::new(false),
             grace,
             calls: LoopCalls::of(event_loop)?,
             turn: RefCell::new(None),
         }))
+    }
+
+    /// Response fields that come again and again, for the time of one message.
+    pub fn lines(&self) -> PyResult<RefMut<'_, Lines>> {
+        self.lines
+            .try_borrow_mut()
+            .map_err(|_| PyRuntimeError::new_err("send was called while a message was being read"))
+    }
+
+    /// Runs a part of a turn, in which tasks that are woken take their steps.
+    pub fn in_turn<R>(&self, act: impl FnOnce() -> R) -> R {
+        self.set_in_turn(true, act)
+    }
+
+    /// Runs what may be a task of the application's, in which no other may take a step.
+    pub fn out_of_turn<R>(&self, act: impl FnOnce() -> R) -> R {
+        self.set_in_turn(false, act)
+    }
+
+    #[inline]
+    fn set_in_turn<R>(&self, is_in_turn: bool, act: impl FnOnce() -> R) -> R {
+        let before = self.is_in_turn.replace(is_in_turn);
+        let result = act();
+        self.is_in_turn.set(before);
+        result
+    }
+
+    /// Whoever waits on `future` goes on: within a turn at once, else when the loop comes to it.
+    pub fn wake(&self, future: &Bound<'_, PyAny>) -> PyResult<()> {
+        let py = future.py();
+        if future.call_method0(intern!(py, "done"))?.is_truthy()? {
+            return Ok(());
+        }
+        let step = if self.is_in_turn.get() {
+            self.calls.step_of(future)?
+        } else {
+            None
+        };
+        future.call_method1(intern!(py, "set_result"), (py.None(),))?;
+        let Some((step, context)) = step else {
+            return Ok(());
+        };
+        let stepped = self.out_of_turn(|| context.call_method1(intern!(py, "run"), (step, future)));
+        match stepped {
+            // The task has it, and its end is where it is looked at.
+            Err(error)
+                if error.is_instance_of::<PySystemExit>(py)
+                    || error.is_instance_of::<PyKeyboardInterrupt>(py) =>
+            {
+                Ok(())
+            }
+            other => other.map(drop),
+        }
     }
 
     /// Does what a request wants, now or at the end of the turn that it is in.

@@ -2,9 +2,9 @@
 
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple};
+use pyo3::types::{PyDict, PyString};
 
-use crate::ffi::call_named;
+use crate::ffi::{call_one, call_with};
 
 /// How tasks are made.
 pub enum Tasks {
@@ -12,9 +12,11 @@ pub enum Tasks {
     /// once, and an application that waits for nothing is done with it.
     Eager {
         class: Py<PyAny>,
-        event_loop: Py<PyAny>,
-        names: Py<PyTuple>,
-        yes: Py<PyAny>,
+        /// The loop, and that it shall be so.
+        keywords: Py<PyDict>,
+        /// `Task.done` and `Task.exception`.
+        done: Py<PyAny>,
+        exception: Py<PyAny>,
     },
     /// `loop.create_task(coroutine)`.
     Created { create: Py<PyAny> },
@@ -29,11 +31,15 @@ impl Tasks {
             let create = event_loop.getattr("create_task")?.unbind();
             return Ok(Tasks::Created { create });
         }
+        let class = py.import("asyncio")?.getattr("Task")?;
+        let keywords = PyDict::new(py);
+        keywords.set_item(PyString::intern(py, "loop"), event_loop)?;
+        keywords.set_item(PyString::intern(py, "eager_start"), true)?;
         Ok(Tasks::Eager {
-            class: py.import("asyncio")?.getattr("Task")?.unbind(),
-            event_loop: event_loop.clone().unbind(),
-            names: PyTuple::new(py, ["loop", "eager_start"])?.unbind(),
-            yes: true.into_pyobject(py)?.to_owned().into_any().unbind(),
+            done: class.getattr("done")?.unbind(),
+            exception: class.getattr("exception")?.unbind(),
+            class: class.unbind(),
+            keywords: keywords.unbind(),
         })
     }
 
@@ -43,17 +49,26 @@ impl Tasks {
         let py = coroutine.py();
         match self {
             Tasks::Eager {
-                class,
-                event_loop,
-                names,
-                yes,
-            } => call_named(
-                class.bind(py),
-                [coroutine, event_loop.bind(py), yes.bind(py)],
-                names.bind(py),
-            ),
+                class, keywords, ..
+            } => call_with(class.bind(py), coroutine, keywords.bind(py)),
             Tasks::Created { create } => create.bind(py).call1((coroutine,)),
         }
+    }
+
+    /// How a task ended that may have ended with its first step; `None` if it goes on.
+    #[inline]
+    pub fn ended_at_once(&self, task: &Bound<'_, PyAny>) -> PyResult<Option<Ended>> {
+        let py = task.py();
+        let Tasks::Eager {
+            done, exception, ..
+        } = self
+        else {
+            return Ok(None);
+        };
+        if !call_one(done.bind(py), task)?.is_truthy()? {
+            return Ok(None);
+        }
+        Ended::told(task, call_one(exception.bind(py), task)).map(Some)
     }
 }
 
@@ -70,11 +85,23 @@ pub enum Ended {
 impl Ended {
     /// How this task, which is done, ended. Its exception counts as looked at.
     pub fn of(task: &Bound<'_, PyAny>) -> PyResult<Ended> {
-        let py = task.py();
-        match task.call_method0(intern!(py, "exception")) {
+        Ended::told(task, task.call_method0(intern!(task.py(), "exception")))
+    }
+
+    /// The same, if that is what its `exception` says.
+    #[inline]
+    fn told<'py>(
+        task: &Bound<'py, PyAny>,
+        exception: PyResult<Bound<'py, PyAny>>,
+    ) -> PyResult<Ended> {
+        match exception {
             Ok(none) if none.is_none() => Ok(Ended::Returned),
             Ok(exception) => Ok(Ended::Raised(PyErr::from_value(exception))),
-            Err(_) if task.call_method0(intern!(py, "cancelled"))?.is_truthy()? => {
+            Err(_)
+                if task
+                    .call_method0(intern!(task.py(), "cancelled"))?
+                    .is_truthy()? =>
+            {
                 Ok(Ended::Cancelled)
             }
             Err(error) => Err(error),

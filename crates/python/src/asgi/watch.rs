@@ -1,4 +1,4 @@
-//! Functions that the loop calls about a request: its task is done, its time is over.
+//! Functions that the loop calls about a request whose time is over.
 
 use std::ffi::CStr;
 
@@ -6,33 +6,8 @@ use pyo3::intern;
 use pyo3::prelude::*;
 
 use super::cycle::Cycle;
-use super::shared::Command;
-use super::task::Ended;
+use super::endpoint::Endpoint;
 use crate::ffi::{Function, function};
-
-/// The task is done.
-pub struct TaskDone;
-
-impl function::Body for TaskDone {
-    const NAME: &'static CStr = c"task_done";
-    const DOC: &'static CStr = c"Settle the response of a request whose task is done.";
-    const KEYWORD: &'static str = "";
-
-    fn call<'py>(
-        bound: &Bound<'py, PyAny>,
-        arguments: &[Borrowed<'_, 'py, PyAny>],
-        _keyword: Option<Borrowed<'_, 'py, PyAny>>,
-    ) -> PyResult<Py<PyAny>> {
-        let py = bound.py();
-        if let Some(task) = arguments.first() {
-            let cycle = bound.cast::<Cycle>()?;
-            let ended = Ended::of(task)?;
-            let command = Command::TaskDone(cycle.clone().unbind(), ended);
-            cycle.borrow().shared.command(py, command);
-        }
-        Ok(py.None())
-    }
-}
 
 /// The client has gone some time ago, and the task goes on: it is cancelled.
 pub struct Cancel;
@@ -48,8 +23,9 @@ impl function::Body for Cancel {
         _keyword: Option<Borrowed<'_, 'py, PyAny>>,
     ) -> PyResult<Py<PyAny>> {
         let py = bound.py();
-        let cycle = bound.cast::<Cycle>()?.borrow();
-        let mut state = cycle.state()?;
+        let cycle = bound.cast::<Cycle>()?.get();
+        let shared = cycle.shared_here()?;
+        let mut state = cycle.state(py)?;
         state.timer = None;
         let is_answered = state.exchange.is_none();
         let sent = state.body_sent();
@@ -60,11 +36,11 @@ impl function::Body for Cancel {
         let Some(task) = task.filter(|_| !is_answered) else {
             return Ok(py.None());
         };
-        if still_reads && !cycle.shared.is_leaving.get() {
+        if still_reads && !shared.is_leaving.get() {
             // It has only ended its own side, and takes what is sent.
             let cancel = Function::bind::<Cancel>(bound)?;
-            let timer = cycle.shared.calls.later(cycle.shared.grace, &cancel)?;
-            cycle.state()?.timer = Some(timer.unbind());
+            let timer = shared.calls.later(shared.grace, &cancel)?;
+            cycle.state(py)?.timer = Some(timer.unbind());
         } else {
             task.call_method0(py, intern!(py, "cancel"))?;
         }
@@ -86,14 +62,15 @@ impl function::Body for Disconnect {
         _keyword: Option<Borrowed<'_, 'py, PyAny>>,
     ) -> PyResult<Py<PyAny>> {
         let py = bound.py();
-        let cycle = bound.cast::<Cycle>()?.borrow();
-        if cycle.state()?.exchange.is_none() {
+        let cycle = bound.cast::<Cycle>()?.get();
+        let shared = cycle.shared_here()?;
+        if cycle.state(py)?.exchange.is_none() {
             return Ok(py.None());
         }
         cycle.disconnect(py);
         let cancel = Function::bind::<Cancel>(bound)?;
-        let timer = cycle.shared.calls.later(cycle.shared.grace, &cancel)?;
-        cycle.state()?.timer = Some(timer.unbind());
+        let timer = shared.calls.later(shared.grace, &cancel)?;
+        cycle.state(py)?.timer = Some(timer.unbind());
         Ok(py.None())
     }
 }

@@ -9,7 +9,7 @@ use std::ptr;
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
+use pyo3::types::{PyDict, PyTuple};
 
 /// What a [`Function`] does: it gets the object that it is bound to and its positional arguments.
 pub trait Body {
@@ -135,30 +135,40 @@ pub fn call_three<'py>(
     }
 }
 
-/// Calls `callable(first, NAME=second, NAME=third)` without building a dict; `names` are the two names.
+/// Calls `callable(argument, **keywords)` with a dict that is made once.
 #[inline]
-pub fn call_named<'py>(
+pub fn call_with<'py>(
     callable: &Bound<'py, PyAny>,
-    [first, second, third]: [&Bound<'py, PyAny>; 3],
-    names: &Bound<'py, PyTuple>,
+    argument: &Bound<'py, PyAny>,
+    keywords: &Bound<'py, PyDict>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    if names.len() != 2 {
-        return Err(PyRuntimeError::new_err("two names are needed"));
+    let arguments = [ptr::null_mut(), argument.as_ptr()];
+    // SAFETY: as in `call_two`, with one argument; `keywords` is a dict, which callees only read.
+    unsafe {
+        let result = ffi::PyObject_VectorcallDict(
+            callable.as_ptr(),
+            arguments.as_ptr().add(1),
+            1 | ffi::PY_VECTORCALL_ARGUMENTS_OFFSET,
+            keywords.as_ptr(),
+        );
+        Bound::from_owned_ptr_or_err(callable.py(), result)
     }
-    let arguments = [
-        ptr::null_mut(),
-        first.as_ptr(),
-        second.as_ptr(),
-        third.as_ptr(),
-    ];
-    // SAFETY: as in `call_two`; of the three values the last two are those that `names`, a tuple of two,
-    // names.
+}
+
+/// Calls `callable(argument)` without building a tuple.
+#[inline]
+pub fn call_one<'py>(
+    callable: &Bound<'py, PyAny>,
+    argument: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let arguments = [ptr::null_mut(), argument.as_ptr()];
+    // SAFETY: as in `call_two`, with one argument.
     unsafe {
         let result = ffi::PyObject_Vectorcall(
             callable.as_ptr(),
             arguments.as_ptr().add(1),
             1 | ffi::PY_VECTORCALL_ARGUMENTS_OFFSET,
-            names.as_ptr(),
+            ptr::null_mut(),
         );
         Bound::from_owned_ptr_or_err(callable.py(), result)
     }

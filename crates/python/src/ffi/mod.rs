@@ -6,12 +6,16 @@ use std::os::fd::BorrowedFd;
 use pyo3::prelude::*;
 
 pub mod cell;
+pub mod confined;
+pub mod dict;
 pub mod fork;
 pub mod function;
+pub mod ready;
 pub mod text;
 
 pub use cell::{AttachedCell, Lent};
-pub use function::{Function, call_named, call_three, call_two};
+pub use confined::Confined;
+pub use function::{Function, call_one, call_three, call_two, call_with};
 pub use text::{PinnedBytes, latin1, one_byte_text};
 
 /// Lends a descriptor that Python owns for one call; `None` for a negative one.

@@ -8,17 +8,17 @@ use pyo3::types::PyDict;
 
 use super::link::Link;
 use super::opening::{adapt, refusal_answer};
-use super::receive::ReceiveMessage;
-use super::send::SendMessage;
 use super::socket::{Socket, Stage, State};
 use super::upkeep::Leave;
-use crate::asgi::call::{Asgi, Party};
+use crate::asgi::call::Asgi;
 use crate::asgi::client::Client;
 use crate::asgi::cycle::Told;
+use crate::asgi::endpoint::{Endpoint, Party};
+use crate::asgi::functions::{ReceiveMessage, SendMessage, TaskDone};
 use crate::asgi::outcome::{Outcome, PAGE, comes_from_disconnect};
 use crate::asgi::shared::{Command, Work};
-use crate::asgi::task::{Ended, Tasks, when_done};
-use crate::ffi::{Function, call_three, function};
+use crate::asgi::task::{Ended, when_done};
+use crate::ffi::Function;
 use crate::wsgi::{Answered, Began};
 
 impl Asgi {
@@ -70,25 +70,19 @@ impl Asgi {
         adapt(scope, &opening)?;
         let socket = Socket::new(&self.shared, exchange, opening, self.websocket, began);
         let socket = Bound::new(py, socket)?;
-        let receive = Function::bind::<ReceiveMessage>(socket.as_any())?;
-        let send = Function::bind::<SendMessage>(socket.as_any())?;
+        let receive = Function::bind::<ReceiveMessage<Socket>>(socket.as_any())?;
+        let send = Function::bind::<SendMessage<Socket>>(socket.as_any())?;
         if self.access.is_listening() {
-            socket.borrow().state()?.told = Some(Box::new(Told::of(request)));
+            socket.get().state(py)?.told = Some(Box::new(Told::of(request)));
         }
         let arguments = [scope.as_any(), &receive, &send];
-        let started = call_three(&self.application, arguments)
-            .and_then(|coroutine| self.tasks.start(&coroutine));
+        let started = self.start(arguments);
         match started {
             Err(error) => self.settle_socket(&socket, Ended::Raised(error)),
-            Ok(task) => {
-                let is_done = matches!(self.tasks, Tasks::Eager { .. })
-                    && task.call_method0(intern!(py, "done"))?.is_truthy()?;
-                if is_done {
-                    self.settle_socket(&socket, Ended::of(&task)?);
-                } else {
-                    self.watch_socket(&socket, &task)?;
-                }
-            }
+            Ok(task) => match self.tasks.ended_at_once(&task)? {
+                Some(ended) => self.settle_socket(&socket, ended),
+                None => self.watch_socket(&socket, &task)?,
+            },
         }
         self.depart_socket(&socket)
     }
@@ -98,10 +92,10 @@ impl Asgi {
         socket: &Bound<'static, Socket>,
         task: &Bound<'static, PyAny>,
     ) -> PyResult<()> {
-        let done = Function::bind::<SocketTaskDone>(socket.as_any())?;
+        let done = Function::bind::<TaskDone<Socket>>(socket.as_any())?;
         when_done(task, &done, self.shared.calls.context.bind(self.py))?;
-        let borrowed = socket.borrow();
-        let mut state = borrowed.state()?;
+        let borrowed = socket.get();
+        let mut state = borrowed.state(self.py)?;
         state.task = Some(task.clone().unbind());
         let key = self
             .shared
@@ -115,8 +109,8 @@ impl Asgi {
     /// After the application's first step, or before it.
     fn depart_socket(&mut self, socket: &Bound<'static, Socket>) -> PyResult<Called<Client>> {
         let py = self.py;
-        let borrowed = socket.borrow();
-        let mut state = borrowed.state()?;
+        let borrowed = socket.get();
+        let mut state = borrowed.state(py)?;
         if state.is_over() {
             self.tell_socket(&mut state);
             return Ok(match std::mem::replace(&mut state.link, Link::Gone) {
@@ -140,7 +134,6 @@ impl Asgi {
             let command = Command::HandOver(socket.clone().unbind());
             self.shared.command(py, command);
         }
-        drop(borrowed);
         Socket::after(socket);
         Ok(Called::Away(departure))
     }
@@ -174,8 +167,8 @@ impl Asgi {
     /// The application's task is done: ends what it has not.
     fn settle_socket(&mut self, socket: &Bound<'_, Socket>, ended: Ended) {
         let ended = self.keep_exit(ended);
-        let borrowed = socket.borrow();
-        let Ok(mut state) = borrowed.state() else {
+        let borrowed = socket.get();
+        let Ok(mut state) = borrowed.state(self.py) else {
             return;
         };
         state.task = None;
@@ -233,8 +226,8 @@ impl State {
 impl Work {
     /// The engine gives every further byte of a connection to its WebSocket.
     pub fn hand_over_socket(&mut self, socket: &Bound<'_, Socket>) {
-        let borrowed = socket.borrow();
-        let Ok(mut state) = borrowed.state() else {
+        let borrowed = socket.get();
+        let Ok(mut state) = borrowed.state(socket.py()) else {
             return;
         };
         self.asgi.tell_socket(&mut state);
@@ -243,16 +236,18 @@ impl Work {
         if !behind.is_empty() {
             Socket::arrived(socket, &mut behind);
         }
-        if borrowed.shared.is_leaving.get() {
-            drop(borrowed);
+        if borrowed
+            .shared()
+            .is_some_and(|shared| shared.is_leaving.get())
+        {
             Socket::leave(socket);
         }
     }
 
     /// Gives a connection back that has nothing more to say. True if another turn is due.
     pub fn end_socket(&mut self, socket: &Bound<'_, Socket>) -> bool {
-        let borrowed = socket.borrow();
-        let Ok(mut state) = borrowed.state() else {
+        let borrowed = socket.get();
+        let Ok(mut state) = borrowed.state(socket.py()) else {
             return false;
         };
         self.asgi.tell_socket(&mut state);
@@ -278,30 +273,6 @@ impl Work {
     pub fn socket_task_done(&mut self, socket: &Bound<'_, Socket>, ended: Ended) {
         self.asgi.settle_socket(socket, ended);
         Socket::after(socket);
-    }
-}
-
-/// The task is done.
-struct SocketTaskDone;
-
-impl function::Body for SocketTaskDone {
-    const NAME: &'static std::ffi::CStr = c"task_done";
-    const DOC: &'static std::ffi::CStr = c"End a WebSocket whose task is done.";
-    const KEYWORD: &'static str = "";
-
-    fn call<'py>(
-        bound: &Bound<'py, PyAny>,
-        arguments: &[Borrowed<'_, 'py, PyAny>],
-        _keyword: Option<Borrowed<'_, 'py, PyAny>>,
-    ) -> PyResult<Py<PyAny>> {
-        let py = bound.py();
-        if let Some(task) = arguments.first() {
-            let socket = bound.cast::<Socket>()?;
-            let ended = Ended::of(task)?;
-            let command = Command::SocketTaskDone(socket.clone().unbind(), ended);
-            socket.borrow().shared.command(py, command);
-        }
-        Ok(py.None())
     }
 }
 

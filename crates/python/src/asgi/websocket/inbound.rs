@@ -7,8 +7,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
 
 use super::socket::{Inbox, Message, Socket, State};
-use crate::asgi::awaitable::Wanted;
 use crate::asgi::cycle::HIGH_WATER;
+use crate::asgi::endpoint::{Endpoint, Wanted};
 use crate::asgi::shared::Command;
 
 /// Bytes of unread messages from which on no more is taken from the client.
@@ -21,8 +21,8 @@ impl Socket {
     /// Bytes came; true if that is enough for now.
     pub fn arrived(slf: &Bound<'_, Self>, data: &mut [u8]) -> bool {
         let py = slf.py();
-        let socket = slf.borrow();
-        let Ok(mut state) = socket.state() else {
+        let socket = slf.get();
+        let Ok(mut state) = socket.state(py) else {
             return true;
         };
         state.pulse.heard = true;
@@ -40,7 +40,6 @@ impl Socket {
         if wakes {
             socket.wake(py, Wanted::Message);
         }
-        drop(socket);
         Self::after(slf);
         is_sated
     }
@@ -48,8 +47,8 @@ impl Socket {
     /// The messages that came while there was no room for them, and more of the engine.
     pub fn read_on(slf: &Bound<'_, Self>) {
         let py = slf.py();
-        let socket = slf.borrow();
-        let Ok(mut state) = socket.state() else {
+        let socket = slf.get();
+        let Ok(mut state) = socket.state(py) else {
             return;
         };
         if !state.inbox.is_sated || state.must_wait() {
@@ -67,17 +66,16 @@ impl Socket {
             socket.wake(py, Wanted::Message);
         }
         if wants_more {
-            socket.shared.command(py, Command::More(place));
+            socket.command(py, Command::More(place));
         }
-        drop(socket);
         Self::after(slf);
     }
 
     /// Asks the engine for what is due after something was sent or received.
     pub fn after(slf: &Bound<'_, Self>) {
         let py = slf.py();
-        let socket = slf.borrow();
-        let Ok(state) = socket.state() else { return };
+        let socket = slf.get();
+        let Ok(state) = socket.state(py) else { return };
         if !state.is_away {
             return;
         }
@@ -89,14 +87,14 @@ impl Socket {
             return;
         };
         drop(state);
-        socket.shared.command(py, command);
+        socket.command(py, command);
     }
 
     /// The socket takes bytes again; true if some still wait then.
     pub fn room(slf: &Bound<'_, Self>) -> bool {
         let py = slf.py();
-        let socket = slf.borrow();
-        let Ok(mut state) = socket.state() else {
+        let socket = slf.get();
+        let Ok(mut state) = socket.state(py) else {
             return false;
         };
         let waits = match state.link.send_waiting() {
@@ -111,7 +109,6 @@ impl Socket {
         if has_room {
             socket.wake(py, Wanted::Room);
         }
-        drop(socket);
         if is_lost {
             Self::lost(slf);
         } else if has_room {
@@ -126,7 +123,7 @@ impl Socket {
             return;
         }
         // A client that has ended its side without a close frame is gone: it cannot answer ours.
-        if let Ok(mut state) = slf.borrow().state() {
+        if let Ok(mut state) = slf.get().state(slf.py()) {
             state.lose();
         }
         Self::lost(slf);
@@ -134,22 +131,20 @@ impl Socket {
 
     fn lost(slf: &Bound<'_, Self>) {
         let py = slf.py();
-        let socket = slf.borrow();
+        let socket = slf.get();
         socket.wake(py, Wanted::Message);
         socket.wake(py, Wanted::Room);
-        drop(socket);
         Self::after(slf);
     }
 
     /// The next message, if there is one.
-    pub fn next_message<'py>(slf: &Bound<'py, Self>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    pub fn take_message<'py>(slf: &Bound<'py, Self>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let py = slf.py();
-        let socket = slf.borrow();
-        let mut state = socket.state()?;
+        let socket = slf.get();
+        let mut state = socket.state(py)?;
         let next = state.inbox.next();
         let reads_on = state.inbox.is_sated && state.inbox.messages.len() <= MANY / 4;
         drop(state);
-        drop(socket);
         if reads_on {
             Self::read_on(slf);
         }

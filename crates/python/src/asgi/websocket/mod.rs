@@ -10,8 +10,6 @@ mod call;
 mod inbound;
 mod link;
 mod opening;
-mod receive;
-mod send;
 mod socket;
 mod upkeep;
 

@@ -9,8 +9,8 @@
 //!         http.response.start            http.response.body; close (403)
 //! ```
 
-use std::cell::{RefCell, RefMut};
 use std::collections::VecDeque;
+use std::ffi::CStr;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -20,20 +20,24 @@ use oxicorn_websocket::{Connection, Keepalive};
 use oxicorn_worker::{Exchange, Place};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 
+use super::apply::Done;
 use super::link::Link;
 use super::opening::Settings;
-use crate::asgi::awaitable::Wanted;
 use crate::asgi::client::Client;
-use crate::asgi::cycle::{LOW_WATER, Told, wake_future};
-use crate::asgi::shared::Shared;
+use crate::asgi::cycle::{HIGH_WATER, LOW_WATER, Told};
+use crate::asgi::endpoint::{Endpoint, Party, Waiters};
+use crate::asgi::shared::{Command, Shared};
+use crate::asgi::task::Ended;
+use crate::ffi::{AttachedCell, Confined, Lent};
 use crate::wsgi::Began;
 
 /// A WebSocket and the task that serves it.
-#[pyclass(unsendable, module = "oxicorn", name = "websocket")]
+#[pyclass(frozen, module = "oxicorn", name = "websocket")]
 pub struct Socket {
-    state: RefCell<State>,
-    pub shared: Rc<Shared>,
+    state: AttachedCell<State>,
+    shared: Confined<Rc<Shared>>,
 }
 
 /// How far it has come.
@@ -50,7 +54,7 @@ pub struct State {
     pub inbox: Inbox,
     /// What is about to be sent.
     pub out: Vec<u8>,
-    waiting: Vec<(Wanted, Py<PyAny>)>,
+    waiters: Waiters,
     /// The application's task, until it is done.
     pub task: Option<Py<PyAny>>,
     /// The client ended the WebSocket, or was lost, before the application ended it.
@@ -146,7 +150,7 @@ impl Socket {
             protocol: None,
             inbox: Inbox::default(),
             out: Vec::new(),
-            waiting: Vec::new(),
+            waiters: Waiters::default(),
             task: None,
             is_forsaken: false,
             timer: None,
@@ -156,52 +160,75 @@ impl Socket {
             pulse: Pulse::default(),
         };
         Socket {
-            state: RefCell::new(state),
-            shared: Rc::clone(shared),
+            state: AttachedCell::new(state),
+            shared: Confined::new(Rc::clone(shared)),
         }
     }
 
     /// The state, for as long as no Python code runs.
-    pub fn state(&self) -> PyResult<RefMut<'_, State>> {
+    #[inline]
+    pub fn state<'a>(&'a self, py: Python<'a>) -> PyResult<Lent<'a, State>> {
         self.state
-            .try_borrow_mut()
-            .map_err(|_| PyRuntimeError::new_err("the WebSocket is in use"))
+            .lend(py)
+            .ok_or_else(|| PyRuntimeError::new_err("the WebSocket is in use"))
     }
 
-    /// Whether the client has taken enough of what was sent.
-    pub fn room_result(slf: &Bound<'_, Self>) -> PyResult<bool> {
-        let socket = slf.borrow();
-        let state = socket.state()?;
-        Ok(!state.is_congested(LOW_WATER))
-    }
-
-    /// A new future of the loop's that is done when what is wanted may be there.
-    pub fn wait_for<'py>(slf: &Bound<'py, Self>, wanted: Wanted) -> PyResult<Bound<'py, PyAny>> {
-        let py = slf.py();
-        let socket = slf.borrow();
-        let future = socket.shared.calls.create_future.bind(py).call0()?;
-        let mut state = socket.state()?;
-        state.waiting.push((wanted, future.clone().unbind()));
-        Ok(future)
-    }
-
-    /// Wakes those who wait for this.
-    pub fn wake(&self, py: Python<'_>, wanted: Wanted) {
-        let Ok(mut state) = self.state() else { return };
-        let mut woken = Vec::new();
-        state.waiting.retain(|(one, future)| {
-            let is_other = *one != wanted;
-            if !is_other {
-                woken.push(future.clone_ref(py));
-            }
-            is_other
-        });
-        drop(state);
-        for future in woken {
-            if let Err(error) = wake_future(future.bind(py)) {
-                error.print(py);
-            }
+    /// Has the engine do this.
+    pub fn command(&self, py: Python<'_>, command: Command) {
+        if let Some(shared) = self.shared() {
+            shared.command(py, command);
         }
+    }
+}
+
+impl Endpoint for Socket {
+    const SEND: &'static CStr = c"Send a message on this WebSocket (ASGI 3.0).";
+    const RECEIVE: &'static CStr = c"Wait for the next message of this WebSocket (ASGI 3.0).";
+
+    fn party(slf: &Bound<'_, Self>) -> Party {
+        Party::Socket(slf.clone().unbind())
+    }
+
+    #[inline]
+    fn shared(&self) -> Option<&Rc<Shared>> {
+        self.shared.get()
+    }
+
+    fn with_waiters<R>(&self, py: Python<'_>, change: impl FnOnce(&mut Waiters) -> R) -> Option<R> {
+        Some(change(&mut self.state.lend(py)?.waiters))
+    }
+
+    fn next_message<'py>(slf: &Bound<'py, Self>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        slf.get().shared_here()?;
+        Self::take_message(slf)
+    }
+
+    fn has_room(slf: &Bound<'_, Self>) -> PyResult<bool> {
+        Ok(!slf.get().state(slf.py())?.is_congested(LOW_WATER))
+    }
+
+    fn send(slf: &Bound<'_, Self>, message: &Bound<'_, PyDict>) -> PyResult<bool> {
+        let py = slf.py();
+        let socket = slf.get();
+        let shared = socket.shared_here()?;
+        let mut state = socket.state(py)?;
+        let done = state.apply(message, &mut *shared.lines()?)?;
+        state.flush();
+        let hands_over = matches!(done, Done::Accepted) && state.is_away;
+        if hands_over {
+            state.link.hand_over();
+        }
+        let is_congested = state.is_congested(HIGH_WATER);
+        drop(state);
+        if hands_over {
+            shared.command(py, Command::HandOver(slf.clone().unbind()));
+        }
+        Self::after(slf);
+        Ok(is_congested)
+    }
+
+    fn task_done(slf: &Bound<'_, Self>, ended: Ended) -> Command {
+        Command::SocketTaskDone(slf.clone().unbind(), ended)
     }
 }
 

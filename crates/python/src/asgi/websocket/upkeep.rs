@@ -8,7 +8,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 
 use super::socket::{Socket, Stage, State};
-use crate::asgi::awaitable::Wanted;
+use crate::asgi::endpoint::{Endpoint, Wanted};
 use crate::ffi::{Function, function};
 
 /// How long the answer to our close frame is waited for.
@@ -23,8 +23,8 @@ const RESTART: u16 = 1012;
 impl Socket {
     /// A second has passed.
     pub fn look(slf: &Bound<'_, Self>, now: Duration) {
-        let socket = slf.borrow();
-        let Ok(mut state) = socket.state() else {
+        let socket = slf.get();
+        let Ok(mut state) = socket.state(slf.py()) else {
             return;
         };
         let had_ended = state.inbox.end.is_some();
@@ -36,23 +36,23 @@ impl Socket {
             socket.wake(slf.py(), Wanted::Message);
             socket.wake(slf.py(), Wanted::Room);
         }
-        drop(socket);
         Self::after(slf);
     }
 
     /// The client has gone and the task goes on: it has some time left.
     pub fn give_grace(slf: &Bound<'_, Self>) -> PyResult<()> {
-        let socket = slf.borrow();
+        let socket = slf.get();
         let cancel = Function::bind::<Cancel>(slf.as_any())?;
-        let timer = socket.shared.calls.later(socket.shared.grace, &cancel)?;
-        socket.state()?.timer = Some(timer.unbind());
+        let shared = socket.shared_here()?;
+        let timer = shared.calls.later(shared.grace, &cancel)?;
+        socket.state(slf.py())?.timer = Some(timer.unbind());
         Ok(())
     }
 
     /// The worker leaves: says so to both sides.
     pub fn leave(slf: &Bound<'_, Self>) {
-        let socket = slf.borrow();
-        let Ok(mut state) = socket.state() else {
+        let socket = slf.get();
+        let Ok(mut state) = socket.state(slf.py()) else {
             return;
         };
         match state.stage {
@@ -65,7 +65,6 @@ impl Socket {
         drop(state);
         socket.wake(slf.py(), Wanted::Message);
         socket.wake(slf.py(), Wanted::Room);
-        drop(socket);
         Self::after(slf);
     }
 }
@@ -129,8 +128,7 @@ impl function::Body for Cancel {
         _keyword: Option<Borrowed<'_, 'py, PyAny>>,
     ) -> PyResult<Py<PyAny>> {
         let py = bound.py();
-        let socket = bound.cast::<Socket>()?.borrow();
-        let mut state = socket.state()?;
+        let mut state = bound.cast::<Socket>()?.get().state(py)?;
         state.timer = None;
         let task = state.task.as_ref().map(|task| task.clone_ref(py));
         drop(state);
