@@ -88,8 +88,8 @@ def test_a_crash_in_native_code_answers_the_requests_in_flight(start, threads):
             load.more()
     (line,) = reports(master)
     assert ": SIGSEGV, a fault in native code; lived " in line
-    # Who was idle on a kept connection of that worker is disconnected, once.
-    assert len(load.failures) <= 2
+    # Who was idle on a kept connection of that worker goes on with the other.
+    assert not load.failures
     assert set(load.statuses) <= {200, 502}
 
 

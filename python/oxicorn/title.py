@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 try:
-    from setproctitle import setproctitle
+    from setproctitle import getproctitle, setproctitle
 except ImportError:
     setproctitle = None
 
@@ -11,4 +14,18 @@ except ImportError:
 def set_title(title: str) -> None:
     """Change the title of this process, if the package setproctitle is installed."""
     if setproctitle is not None:
+        setproctitle(title)
+
+
+@contextlib.contextmanager
+def said_otherwise(role: str) -> Iterator[None]:
+    """Have a worker's title say another role: what is forked in here keeps that title."""
+    if setproctitle is None:
+        yield
+        return
+    title = getproctitle()
+    setproctitle(title.replace("oxicorn: worker", f"oxicorn: {role}", 1))
+    try:
+        yield
+    finally:
         setproctitle(title)

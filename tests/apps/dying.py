@@ -7,8 +7,14 @@ import sys
 import time
 
 
+def slowly(seconds):
+    """A response that begins at once."""
+    yield b"begun"
+    time.sleep(seconds)
+
+
 def application(environ, start_response):
-    """Answer by path: /pid, /wait/SECONDS, /segfault, /exit/STATUS, /kill, /memory."""
+    """Answer by path: /pid, /wait/SECONDS, /segfault, /exit/STATUS, /begin/SECONDS, /kill, /memory."""
     action, _, argument = environ["PATH_INFO"].strip("/").partition("/")
     if action != "pid":
         print("begun", environ["PATH_INFO"], file=sys.stderr, flush=True)
@@ -24,6 +30,9 @@ def application(environ, start_response):
         hoard = []
         while True:
             hoard.append(b"x" * 10_000_000)
+    elif action == "begin":
+        start_response("200 OK", [])
+        return slowly(float(argument))
     body = str(os.getpid()).encode()
-    start_response("200 OK", [("Content-Length", str(len(body)))])
+    start_response("200 OK", [("Content-Length", str(len(body))), ("X-Pid", str(os.getpid()))])
     return [body]

@@ -17,3 +17,29 @@ def rss(pid):
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) * 1024
     raise AssertionError(f"process {pid} has no VmRSS")
+
+
+def keepers(session):
+    """The processes that hold the descriptors of workers, in a session."""
+    return [pid for pid in pids() if stat(pid) == ("oxicorn-keeper", session)]
+
+
+def sleeps(pid):
+    """Whether none of its threads has anything to do."""
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return all(") S " in (task / "stat").read_text() for task in tasks)
+
+
+def pids():
+    """All there are."""
+    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+
+
+def stat(pid):
+    """Name and session of a process that is not dead."""
+    try:
+        name, rest = Path(f"/proc/{pid}/stat").read_text().split("(", 1)[1].rsplit(") ", 1)
+    except (FileNotFoundError, ProcessLookupError):
+        return None, None
+    state, _parent, _group, session = rest.split()[:4]
+    return (name, int(session)) if state != "Z" else (None, None)

@@ -1,10 +1,10 @@
 //! What an application can ask about the client of its request: whether it is gone, and to be told when it goes.
 
 use std::io;
-use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
+use oxicorn_sys::ledger::Socket;
 use oxicorn_sys::stream;
 use oxicorn_worker::lookout::{Lookout, Watch};
 use pyo3::exceptions::{PyOSError, PyTypeError};
@@ -14,7 +14,7 @@ use pyo3::prelude::*;
 /// `environ["oxicorn.client"]`. Made once a connection; what was asked for is forgotten with each request.
 #[pyclass(frozen, name = "client", module = "oxicorn")]
 pub struct Presence {
-    socket: Weak<OwnedFd>,
+    socket: Weak<Socket>,
     /// The loop that callbacks are called in; without one they are called in a thread of their own.
     event_loop: Option<Py<PyAny>>,
     has_asked: AtomicBool,
@@ -32,7 +32,7 @@ impl Presence {
     /// Of the client behind this socket.
     pub fn new(
         py: Python<'_>,
-        socket: &Arc<OwnedFd>,
+        socket: &Arc<Socket>,
         event_loop: Option<Py<PyAny>>,
     ) -> PyResult<Py<Presence>> {
         let presence = Presence {

@@ -58,6 +58,11 @@ impl Channel {
         }
     }
 
+    /// The end that connections are sent into.
+    pub(crate) fn entrance(&self) -> BorrowedFd<'_> {
+        self.entrance.as_fd()
+    }
+
     /// Takes the next connection out: its descriptor, and the length of the message that is now at the start
     /// of `buffer`, which has to have room for [`LONGEST`] bytes. `None`: there is none now.
     ///

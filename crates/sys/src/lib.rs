@@ -10,6 +10,8 @@ pub mod crash;
 pub mod daemon;
 pub mod epoll;
 pub mod fork;
+pub mod keeper;
+pub mod ledger;
 pub mod listen;
 pub mod log_sink;
 pub mod notify;

@@ -15,6 +15,8 @@ use rustix::net::{
     RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, SocketAddrAny, SocketFlags, sockopt,
 };
 
+use crate::ledger::{self, Socket};
+
 /// Who is at the other end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PeerAddress {
@@ -78,19 +80,38 @@ pub fn set_nodelay(socket: impl AsFd) -> io::Result<()> {
     Ok(sockopt::set_tcp_nodelay(socket, true)?)
 }
 
+/// Who is at the other end; `None` if nobody is any more.
+pub fn peer(socket: impl AsFd) -> Option<PeerAddress> {
+    rustix::net::getpeername(socket).ok().map(peer_address)
+}
+
 /// Receives what there is, as far as `buffer` has room.
 pub fn receive(socket: impl AsFd, buffer: &mut [u8]) -> Progress {
+    ledger::note_receiving(socket.as_fd());
     progress(rustix::net::recv(socket, buffer, RecvFlags::empty()).map(|(_, bytes)| bytes))
 }
 
 /// Sends as much of `data` as the socket takes now.
 pub fn send(socket: impl AsFd, data: &[u8]) -> Progress {
+    ledger::note_sending(socket.as_fd());
     progress(rustix::net::send(socket, data, SendFlags::NOSIGNAL))
+}
+
+/// [`send`], where the response is complete with it and nothing of a next request is here: should this process die, another
+/// one can go on with the connection. `listener` as for [`Socket::rests`].
+pub fn send_answer(socket: &Socket, listener: usize, data: &[u8]) -> Progress {
+    socket.ends(listener, data.len());
+    let sent = progress(rustix::net::send(socket, data, SendFlags::NOSIGNAL));
+    if sent != Progress::Bytes(data.len()) {
+        socket.answers();
+    }
+    sent
 }
 
 /// [`send`], where the end of the stream follows at once: the kernel then sends both in one segment
 /// (`MSG_MORE` of tcp(7)), which saves a good part of what a connection for one request costs.
 pub fn send_last(socket: impl AsFd, data: &[u8]) -> Progress {
+    ledger::note_sending(socket.as_fd());
     progress(rustix::net::send(
         socket,
         data,
@@ -100,6 +121,7 @@ pub fn send_last(socket: impl AsFd, data: &[u8]) -> Progress {
 
 /// Sends as much of the pieces, one after the other, as the socket takes now.
 pub fn send_vectored(socket: impl AsFd, pieces: &[IoSlice<'_>]) -> Progress {
+    ledger::note_sending(socket.as_fd());
     let mut control = SendAncillaryBuffer::default();
     progress(rustix::net::sendmsg(
         socket,
@@ -112,6 +134,7 @@ pub fn send_vectored(socket: impl AsFd, pieces: &[IoSlice<'_>]) -> Progress {
 /// Sends bytes of a file from `offset` on, which moves on by what was sent; the file's own
 /// position is left alone.
 pub fn send_file(socket: impl AsFd, file: &File, offset: &mut u64, most: usize) -> Progress {
+    ledger::note_sending(socket.as_fd());
     progress(rustix::fs::sendfile(socket, file, Some(offset), most))
 }
 

@@ -83,12 +83,18 @@ impl<A: Application> Engine<A> {
     pub(crate) fn seat(&mut self, mut connection: Box<Connection<A::Client>>) -> Place {
         self.generation = self.generation.wrapping_add(1);
         let generation = self.generation;
+        let expects_preface = self.expects_preface();
         let entry = self.seats.vacant_entry();
         let place = Place {
             key: entry.key(),
             generation,
         };
         connection.place = place;
+        if connection.input.is_empty() {
+            connection.note_rest(expects_preface);
+        } else {
+            connection.socket.asks(false);
+        }
         entry.insert(Seat {
             generation,
             connection: Some(connection),
@@ -119,9 +125,10 @@ impl<A: Application> Engine<A> {
             PeerAddress::Local => true,
             PeerAddress::Ip(ip) => self.options.forwarded_allow.contains(ip.ip()),
         };
-        let phase = match self.options.proxy_protocol {
-            proxy::Mode::Off => Phase::Head,
-            _ => Phase::Preface,
+        let phase = if self.expects_preface() {
+            Phase::Preface
+        } else {
+            Phase::Head
         };
         let deadline = self.first_byte_deadline();
         let peer = Peer::new(address, trusted);
@@ -133,6 +140,12 @@ impl<A: Application> Engine<A> {
             &self.budget,
             deadline,
         ))
+    }
+
+    /// New connections may begin with a PROXY header.
+    #[inline]
+    pub(crate) fn expects_preface(&self) -> bool {
+        self.options.proxy_protocol != proxy::Mode::Off
     }
 
     /// The idle connection that has been so for the longest.

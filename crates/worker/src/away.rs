@@ -2,10 +2,10 @@
 //!
 //! The connection goes with its request. Its seat keeps what is needed when it comes back.
 
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use oxicorn_sys::epoll::Interest;
+use oxicorn_sys::ledger::Socket;
 use oxicorn_sys::scoreboard::{Phase, Ticket};
 
 use crate::application::{Application, Late};
@@ -23,7 +23,7 @@ const SPARE_SIZE: usize = 64 * 1024;
 
 /// A seat whose connection is away.
 pub(crate) struct Away {
-    pub socket: Arc<OwnedFd>,
+    pub socket: Arc<Socket>,
     pub began: Moment,
     /// Its entry on the scoreboard.
     pub ticket: Ticket,
@@ -38,6 +38,14 @@ pub(crate) struct Away {
 }
 
 impl Away {
+    /// What the client sends behind the request waits.
+    pub fn keep_behind(&mut self, data: &[u8]) {
+        if !data.is_empty() {
+            self.socket.keeps_behind();
+            self.behind.extend_from_slice(data);
+        }
+    }
+
     fn late(&self, place: Place) -> Late {
         Late {
             place,
@@ -86,6 +94,8 @@ impl<A: Application> Engine<A> {
             away.bytes_in,
             ended.bytes_sent,
         );
+        // From here on the socket is the connection's alone again.
+        drop(away.socket);
         let step = self.go_on(ended, away.behind, application);
         self.conclude(place, step);
     }

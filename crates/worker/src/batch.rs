@@ -267,6 +267,8 @@ impl<A: Application> Engine<A> {
         }
         let progress = if next == Next::Close {
             stream::send_last(&connection.socket, response)
+        } else if connection.may_rest() {
+            stream::send_answer(&connection.socket, connection.listener, response)
         } else {
             stream::send(&connection.socket, response)
         };

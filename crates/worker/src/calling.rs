@@ -87,7 +87,10 @@ impl<A: Application> Engine<A> {
             Push::default()
         };
         let may_wait = may_wait && (A::INLINE || A::GATHERS);
-        let claim = Claim::new(self.slot, ticket, &connection.socket);
+        if connection.output.is_empty() {
+            connection.socket.asks(has_more_behind);
+        }
+        let claim = Claim::new(self.slot, ticket, &*connection.socket);
         let mut exchange = Exchange::new(
             connection,
             buffer,

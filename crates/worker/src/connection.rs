@@ -8,6 +8,7 @@ use std::sync::Arc;
 use oxicorn_http::proxy::ProxyInfo;
 use oxicorn_http::{BodyDecoder, Head, HeadParser};
 use oxicorn_sys::epoll::Interest;
+use oxicorn_sys::ledger::Socket;
 use oxicorn_sys::stream::PeerAddress;
 
 use crate::clock::Moment;
@@ -119,7 +120,7 @@ pub(crate) struct Skipped {
 pub(crate) struct Connection<C> {
     /// Its seat in the loop's table.
     pub place: Place,
-    pub socket: Arc<OwnedFd>,
+    pub socket: Arc<Socket>,
     pub peer: Peer,
     pub listener: usize,
     pub client: Option<C>,
@@ -164,7 +165,7 @@ impl<C> Connection<C> {
     ) -> Connection<C> {
         Connection {
             place: Place::default(),
-            socket: Arc::new(socket),
+            socket: Arc::new(Socket::new(socket)),
             peer,
             listener,
             client: None,
@@ -194,6 +195,27 @@ impl<C> Connection<C> {
             && self.output.is_empty()
             // Nobody kept the socket, as an application may that took it out of its environ.
             && Arc::strong_count(&self.socket) == 1
+    }
+
+    /// Has the ledger say that another worker could go on with it, where that is so: when it begins and after each
+    /// response. `expects_preface`: new connections may begin with a PROXY header.
+    #[inline]
+    pub fn note_rest(&self, expects_preface: bool) {
+        let is_kept = self.requests > 0;
+        let has_preface = matches!(self.phase, Phase::Preface);
+        let is_told = is_kept || has_preface == expects_preface;
+        if is_told && self.may_rest() && self.is_idle() && self.is_movable() {
+            self.socket.rests(self.listener, is_kept);
+        }
+    }
+
+    /// Nothing is to be known of it but what the ledger can say: what a PROXY header said it cannot.
+    #[inline]
+    pub fn may_rest(&self) -> bool {
+        matches!(self.phase, Phase::Head | Phase::Preface)
+            && self.input.is_empty()
+            && self.leftover.is_none()
+            && self.peer.proxy.is_none()
     }
 
     /// What has come of a message that is not whole yet, from its first byte on.

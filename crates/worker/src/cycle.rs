@@ -133,7 +133,7 @@ impl<A: Application> Engine<A> {
             .get_mut(place.key)
             .and_then(|seat| seat.away.as_mut())
         {
-            away.behind.extend_from_slice(rest);
+            away.keep_behind(rest);
         }
     }
 
@@ -211,6 +211,10 @@ impl<A: Application> Engine<A> {
             let _ = connection.output.push(CONTINUE);
             if let (Progress::Ended, _) = connection.output.send(&connection.socket, LEAP) {
                 return Ok((connection, Flow::Stop(Next::Close)));
+            }
+            if connection.output.is_empty() {
+                // The answer itself has not begun.
+                connection.socket.asks(false);
             }
         }
         let trusted = connection.peer.trusted;

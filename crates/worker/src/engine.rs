@@ -426,6 +426,7 @@ impl<A: Application> Engine<A> {
             self.seats.try_remove(key);
             return close(&connection);
         };
+        let expects_preface = self.expects_preface();
         let Some(seat) = self.seats.get_mut(key) else {
             return;
         };
@@ -442,6 +443,7 @@ impl<A: Application> Engine<A> {
             }
             connection.interest = Some(interest);
         }
+        connection.note_rest(expects_preface);
         seat.connection = Some(connection);
     }
 

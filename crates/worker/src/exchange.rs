@@ -6,11 +6,11 @@
 mod sending;
 
 use std::io;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use oxicorn_http::response::{self, BodyEncoder, Facts, Fields, Finish};
 use oxicorn_sys::epoll::Interest;
+use oxicorn_sys::ledger::Socket;
 
 use crate::claim::Claim;
 use crate::clock::{DateLine, Moment};
@@ -68,7 +68,7 @@ pub(crate) struct ComingBody {
 /// What the loop needs to know of an exchange that leaves it.
 pub struct Departure {
     pub(crate) buffer: Vec<u8>,
-    pub(crate) socket: Arc<OwnedFd>,
+    pub(crate) socket: Arc<Socket>,
     pub(crate) interest: Option<Interest>,
 }
 
@@ -239,7 +239,7 @@ impl<C> Exchange<C> {
     }
 
     /// The connection's socket, shared: it stays open as long as somebody keeps it.
-    pub fn socket(&self) -> &Arc<OwnedFd> {
+    pub fn socket(&self) -> &Arc<Socket> {
         &self.connection.socket
     }
 
@@ -314,7 +314,7 @@ impl<C> Exchange<C> {
         let complete = body.finish_with_trailers(trailers, &mut self.buffer);
         // RFC 9112 §8: a body shorter than announced leaves the client waiting for the rest.
         let keep_alive = *keep_alive && complete == Finish::Complete;
-        if self.can_wait() || self.flush().is_ok() {
+        if self.can_wait() || self.flush_as(keep_alive).is_ok() {
             self.connection.reply.stage = Stage::Complete { keep_alive };
         }
     }

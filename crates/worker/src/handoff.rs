@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use oxicorn_sys::channel::{Channel, LONGEST};
 use oxicorn_sys::epoll::Poller;
+use oxicorn_sys::ledger;
 use oxicorn_sys::listen;
 use oxicorn_sys::scoreboard::Slot;
 use oxicorn_sys::stream::PeerAddress;
@@ -57,7 +58,12 @@ impl Sender {
             proxy: connection.peer.proxy,
         };
         let input = connection.input.as_slice();
-        self.send_parcel(connection.socket.as_fd(), &parcel, [input, received])
+        let entry = connection.socket.leave();
+        let is_sent = self.send_parcel(connection.socket.as_fd(), &parcel, [input, received]);
+        if !is_sent {
+            connection.socket.stay(entry);
+        }
+        is_sent
     }
 
     /// Gives a connection away of which nothing is known but who it is and since when it waits.
@@ -124,9 +130,11 @@ impl<A: Application> Engine<A> {
     pub fn join(&mut self, channel: &Arc<Channel>, capacity: usize) -> io::Result<()> {
         self.poller.add_shared(channel.as_ref(), CHANNEL)?;
         let listeners = self.listeners.iter().map(listen::identity);
+        let listeners = listeners.collect::<io::Result<Arc<[u64]>>>()?;
+        ledger::share(&listeners, self.expects_preface());
         let sender = Sender {
             channel: Arc::clone(channel),
-            listeners: listeners.collect::<io::Result<_>>()?,
+            listeners,
             slot: self.slot,
         };
         self.dispatch = Some(Dispatch {

@@ -26,6 +26,7 @@ mod exchange;
 mod handoff;
 mod heads;
 pub mod helper;
+pub mod keeper;
 pub mod lead;
 mod lending;
 mod live;

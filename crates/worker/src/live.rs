@@ -219,6 +219,8 @@ impl<A: Application> Engine<A> {
             return false;
         };
         connection.input = away.behind;
+        // From here on the socket is the connection's alone again.
+        drop(away.socket);
         if has_more && flow.is_on() {
             self.ripe.push(place);
         }
@@ -311,7 +313,7 @@ impl<A: Application> Engine<A> {
         live.deadline = None;
         match &mut live.reading {
             Reading::Nothing => {}
-            Reading::Behind => away.behind.extend_from_slice(data),
+            Reading::Behind => away.keep_behind(data),
             Reading::Raw => {
                 live.is_sated = application.arrived_raw(place, data) == Appetite::Enough;
             }
@@ -326,7 +328,7 @@ impl<A: Application> Engine<A> {
                     Ok(None) => {}
                     Ok(Some(rest)) => {
                         live.reading = Reading::Behind;
-                        away.behind.extend_from_slice(rest);
+                        away.keep_behind(rest);
                         application.ended(place, End::Body);
                     }
                     Err(refused) => {

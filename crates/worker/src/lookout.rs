@@ -4,13 +4,13 @@
 //! else busy. It is started by the first who asks.
 
 use std::io;
-use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use oxicorn_sys::epoll::{Interest, Poller, Token};
+use oxicorn_sys::ledger::Socket;
 use oxicorn_sys::signals::Mask;
 use slab::Slab;
 
@@ -46,7 +46,7 @@ struct Table {
 struct Watched {
     generation: u32,
     /// Kept open, so that it can be taken out of the poller.
-    socket: Arc<OwnedFd>,
+    socket: Arc<Socket>,
     notice: Notice,
 }
 
@@ -81,7 +81,7 @@ impl Lookout {
     /// # Errors
     ///
     /// When the system has no thread or memory left.
-    pub fn watch(&self, socket: Arc<OwnedFd>, notice: Notice) -> io::Result<Watch> {
+    pub fn watch(&self, socket: Arc<Socket>, notice: Notice) -> io::Result<Watch> {
         let mut table = self.shared.lock();
         if !table.has_thread {
             let waiter = table.poller.share(EVENTS)?;
@@ -192,9 +192,11 @@ mod tests {
         let (stays, _client) = UnixStream::pair().unwrap();
         let (gone, has_gone) = notice();
         let (never, nobody) = notice();
-        let socket = Arc::new(OwnedFd::from(near));
+        let socket = Arc::new(Socket::new(near.into()));
         let watch = lookout.watch(Arc::clone(&socket), gone).unwrap();
-        let other = lookout.watch(Arc::new(stays.into()), never).unwrap();
+        let other = lookout
+            .watch(Arc::new(Socket::new(stays.into())), never)
+            .unwrap();
         drop(far);
         has_gone.recv_timeout(PATIENCE).unwrap();
         drop(watch);
@@ -211,7 +213,7 @@ mod tests {
         let lookout = Lookout::new().unwrap();
         let (near, far) = UnixStream::pair().unwrap();
         let (first, is_told) = notice();
-        let socket = Arc::new(OwnedFd::from(near));
+        let socket = Arc::new(Socket::new(near.into()));
         drop(lookout.watch(Arc::clone(&socket), first).unwrap());
         drop(far);
         // The thread is at work: it notices another one.

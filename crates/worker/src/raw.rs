@@ -1,8 +1,8 @@
 //! A connection that was handed over for another protocol (RFC 9110 §7.8).
 
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+use oxicorn_sys::ledger::Socket;
 use oxicorn_sys::stream::{self, Progress};
 
 use crate::connection::{Connection, Peer, Place};
@@ -42,7 +42,7 @@ impl<C> Raw<C> {
     }
 
     /// The connection's socket.
-    pub fn socket(&self) -> &Arc<OwnedFd> {
+    pub fn socket(&self) -> &Arc<Socket> {
         &self.connection.socket
     }
 

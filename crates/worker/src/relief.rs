@@ -241,7 +241,12 @@ impl<C> Desk<'_, C> {
         if response.is_empty() {
             return;
         }
-        let Progress::Bytes(sent) = stream::send(&connection.socket, response) else {
+        let progress = if to_send.next != Next::Close && connection.may_rest() {
+            stream::send_answer(&connection.socket, connection.listener, response)
+        } else {
+            stream::send(&connection.socket, response)
+        };
+        let Progress::Bytes(sent) = progress else {
             return;
         };
         connection.waiting = Some(waiting.start.saturating_add(sent)..waiting.end);
@@ -249,6 +254,9 @@ impl<C> Desk<'_, C> {
             return;
         }
         if to_send.next != Next::Close {
+            if let Some(connection) = self.at(place) {
+                connection.note_rest(false);
+            }
             self.watch(place);
         } else if self.at(place).is_some_and(|one| one.is_movable()) {
             self.part_with(place);

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, ClassVar
 
-from oxicorn import _oxicorn, overdue
+from oxicorn import _oxicorn, overdue, title
 from oxicorn.http.errors import ParseException
 
 #: Seconds after which a worker is taken to serve that tells nothing, if there is no limit on that.
@@ -86,6 +86,7 @@ class Worker:
         os.environ.update(self.cfg.env)
         self.drop_privileges()
         random.seed()
+        self.start_keeper()
 
         self.PIPE = os.pipe()
         for descriptor in self.PIPE:
@@ -119,6 +120,23 @@ class Worker:
             except KeyError:
                 self.log.warning("User %s has no name, so it has no groups to take.", self.cfg.uid)
         _oxicorn.assume_identity(self.cfg.uid, self.cfg.gid, name)
+
+    def start_keeper(self) -> None:
+        """Start the process that answers for this one if it is killed.
+
+        Now, when this process has little memory that it would have to copy.
+        """
+        if self.slot is None or not runs_an_engine(type(self)):
+            return
+        try:
+            with title.said_otherwise("keeper"):
+                self.slot.start_keeper()
+        except OSError as error:
+            self.log.warning(
+                "The connections of worker (pid:%s) will be lost if it is killed: %s",
+                self.pid,
+                error,
+            )
 
     def load_wsgi(self) -> None:
         """Load the application."""

@@ -6,12 +6,12 @@ import os
 import signal
 import sys
 
-from messages import http_only, whole
+from messages import http_only, part, start, whole
 
 
 @http_only
 async def application(scope, receive, send):
-    """Answer by path: /pid, /wait/SECONDS, /segfault, /exit/STATUS, /kill, /memory."""
+    """Answer by path: /pid, /wait/SECONDS, /segfault, /exit/STATUS, /begin/SECONDS, /kill, /memory."""
     action, _, argument = scope["path"].strip("/").partition("/")
     if action != "pid":
         print("begun", scope["path"], file=sys.stderr, flush=True)
@@ -27,4 +27,10 @@ async def application(scope, receive, send):
         hoard = []
         while True:
             hoard.append(b"x" * 10_000_000)
-    await whole(send, str(os.getpid()).encode())
+    elif action == "begin":
+        await start(send)
+        await part(send, b"begun")
+        await asyncio.sleep(float(argument))
+        return
+    pid = str(os.getpid())
+    await whole(send, pid.encode(), [("X-Pid", pid)])

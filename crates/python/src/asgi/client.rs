@@ -1,8 +1,8 @@
 //! What is kept with a connection from request to request.
 
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+use oxicorn_sys::ledger::Socket;
 use oxicorn_worker::Peer;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
@@ -53,7 +53,7 @@ impl Client {
     pub fn new(
         py: Python<'_>,
         peer: &Peer,
-        socket: &Arc<OwnedFd>,
+        socket: &Arc<Socket>,
         event_loop: Py<PyAny>,
     ) -> PyResult<Client> {
         let source = match &peer.proxy {

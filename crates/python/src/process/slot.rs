@@ -8,7 +8,7 @@ use oxicorn_sys::clock::monotonic_ms;
 use oxicorn_sys::resources;
 use oxicorn_sys::scoreboard::{self, State};
 use oxicorn_sys::wait::WakeUp;
-use oxicorn_worker::watchdog;
+use oxicorn_worker::{keeper, watchdog};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
@@ -66,6 +66,11 @@ impl Slot {
             self.record.set_rss(kib, now);
         }
         self.record.beat(now);
+    }
+
+    /// Starts the process that goes on with this worker's connections if it is killed.
+    fn start_keeper(&self) -> PyResult<()> {
+        Ok(keeper::start(&self.channel)?)
     }
 
     /// The application is loaded.

@@ -1,8 +1,9 @@
 //! What is kept with a connection from request to request: the peer as Python sees it.
 
-use std::os::fd::{AsFd, AsRawFd, IntoRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, IntoRawFd};
 use std::sync::{Arc, OnceLock, Weak};
 
+use oxicorn_sys::ledger::Socket;
 use oxicorn_worker::Peer;
 use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
@@ -32,7 +33,7 @@ pub struct Start {
 
 impl Client {
     /// Of the peer itself, or of the client that its PROXY header named.
-    pub fn new(py: Python<'_>, peer: &Peer, socket: &Arc<OwnedFd>) -> PyResult<Client> {
+    pub fn new(py: Python<'_>, peer: &Peer, socket: &Arc<Socket>) -> PyResult<Client> {
         let source = match &peer.proxy {
             Some(proxy) => Some(proxy.source),
             None => peer.address,
@@ -65,7 +66,7 @@ impl Client {
 /// descriptor) only when an application asks for something of it.
 #[pyclass(frozen, name = "socket", module = "oxicorn")]
 pub struct ClientSocket {
-    descriptor: Weak<OwnedFd>,
+    descriptor: Weak<Socket>,
     opened: PyOnceLock<Opened>,
 }
 
@@ -73,7 +74,7 @@ pub struct ClientSocket {
 struct Opened {
     socket: Py<PyAny>,
     /// The engine sees by it that closing its own descriptor does not end the connection.
-    _shared: Arc<OwnedFd>,
+    _shared: Arc<Socket>,
 }
 
 #[pymethods]
@@ -96,6 +97,8 @@ impl ClientSocket {
             .descriptor
             .upgrade()
             .ok_or_else(|| PyOSError::new_err("the connection of this request is closed"))?;
+        // The application may send something itself.
+        descriptor.answers();
         let duplicate = descriptor.as_fd().try_clone_to_owned()?;
         let keywords = pyo3::types::PyDict::new(py);
         keywords.set_item("fileno", duplicate.into_raw_fd())?;

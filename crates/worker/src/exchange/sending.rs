@@ -175,12 +175,33 @@ impl<C> Exchange<C> {
     /// Offers everything collected to the socket; what it does not take waits for the loop.
     #[inline]
     pub fn flush(&mut self) -> Result<(), Gone> {
+        let is_last = match &self.connection.reply.stage {
+            Stage::Complete { keep_alive } => *keep_alive,
+            Stage::Started { body, keep_alive } => {
+                *keep_alive && matches!(body, BodyEncoder::Known { left: 0 })
+            }
+            _ => false,
+        };
+        self.flush_as(is_last)
+    }
+
+    /// The same; `is_last`: with it the response is complete, and another request may follow.
+    #[inline]
+    pub(super) fn flush_as(&mut self, is_last: bool) -> Result<(), Gone> {
         if self.own().is_empty() {
             return Ok(());
         }
         let mut sent = 0;
         if self.has_room()? {
-            match stream::send(&self.connection.socket, self.own()) {
+            let Connection {
+                socket, listener, ..
+            } = &*self.connection;
+            let progress = if is_last && !self.body_is_coming() && self.connection.may_rest() {
+                stream::send_answer(socket, *listener, self.own())
+            } else {
+                stream::send(socket, self.own())
+            };
+            match progress {
                 Progress::Bytes(bytes) => sent = bytes,
                 Progress::WouldBlock => {}
                 Progress::Ended => return self.gone(),

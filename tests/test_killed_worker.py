@@ -1,0 +1,236 @@
+"""A worker that is killed: who was at a request gets 502, everybody else goes on."""
+
+import contextlib
+import os
+import signal
+
+import pytest
+
+from support import cgroup, process
+from support.client import message
+from support.load import Load
+from support.wait import until
+
+pytestmark = pytest.mark.beyond_gunicorn
+
+APP = "dying:application"
+GET = message("GET", "/pid")
+
+
+def begin(master, target):
+    """A connection whose request is in the application."""
+    connection = master.connect()
+    connection.send(message("GET", target))
+    master.wait_for_log(f"begun {target}")
+    return connection
+
+
+def idle(master, count, clients):
+    """So many connections that have made a request and may make another; with the pids that answered."""
+    connections = [clients.enter_context(master.connect()) for _ in range(count)]
+    found = [(connection, connection.get("/pid").pid) for connection in connections]
+    # An answer is there a moment before its connection is idle.
+    until(lambda: all(process.sleeps(pid) for pid in master.workers), "idle workers")
+    return found
+
+
+def descriptors(pid):
+    """How many the process has open."""
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def refused(connection):
+    """Whether it gets 502 and ends."""
+    response = connection.receive()
+    return (response.status, response.header("Connection")) == (502, "close") and (
+        response.complete and connection.is_closed()
+    )
+
+
+def test_a_request_in_flight_is_answered(start):
+    master = start(app=APP)
+    (worker,) = master.up(1)
+    with begin(master, "/wait/60") as connection:
+        os.kill(worker, signal.SIGKILL)
+        assert refused(connection)
+    until(lambda: master.answers() not in (None, str(worker)), "the answer of a new worker")
+
+
+def test_so_it_is_when_the_application_ends_the_process(start):
+    master = start(app=APP)
+    master.up(1)
+    with begin(master, "/exit/7") as connection:
+        assert refused(connection)
+    master.wait_for_log("exit code 7")
+
+
+def test_all_requests_of_a_worker_are_answered(start):
+    master = start("--threads", "4", app=APP)
+    (worker,) = master.up(1)
+    connections = [begin(master, f"/wait/60.{number}") for number in range(3)]
+    os.kill(worker, signal.SIGKILL)
+    assert all(refused(connection) for connection in connections)
+
+
+def test_a_request_that_has_not_come_whole_is_answered(start):
+    master = start(app=APP)
+    (worker,) = master.up(1)
+    with master.connect() as connection:
+        connection.send(b"POST /wait/60 HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhalf")
+        # The worker has read it when it answers who comes later.
+        assert master.answers() == str(worker)
+        os.kill(worker, signal.SIGKILL)
+        assert refused(connection)
+
+
+def test_with_preload_app_as_well(start):
+    master = start("--preload", app=APP)
+    (worker,) = master.up(1)
+    with contextlib.ExitStack() as clients:
+        [(connection, _)] = idle(master, 1, clients)
+        waiting = clients.enter_context(begin(master, "/wait/60"))
+        os.kill(worker, signal.SIGKILL)
+        assert refused(waiting)
+        assert connection.get("/pid").pid != worker
+
+
+def test_a_response_that_has_begun_breaks_off(start):
+    master = start("--threads", "2", app=APP)
+    (worker,) = master.up(1)
+    with begin(master, "/begin/60") as connection:
+        assert connection.receive_head().status == 200
+        assert connection.receive_chunk() == b"begun"
+        os.kill(worker, signal.SIGKILL)
+        assert connection.receive_all() == b""
+
+
+def test_idle_connections_go_on_with_another_worker(start):
+    master = start("--workers", "2", app=APP)
+    before = master.up(2)
+    with contextlib.ExitStack() as clients:
+        connections = idle(master, 300, clients)
+        fresh = [clients.enter_context(master.connect()) for _ in range(20)]
+        killed, left = before
+        os.kill(killed, signal.SIGKILL)
+        for connection in [*(connection for connection, _ in connections), *fresh]:
+            response = connection.get("/pid")
+            assert (response.status, response.pid != killed) == (200, True)
+        assert {pid for _, pid in connections} <= {killed, left}
+
+
+def test_idle_connections_of_the_only_worker_go_on_with_the_next(start):
+    master = start(app=APP)
+    (worker,) = master.up(1)
+    with contextlib.ExitStack() as clients:
+        connections = idle(master, 20, clients)
+        os.kill(worker, signal.SIGKILL)
+        for connection, pid in connections:
+            assert pid == worker
+            assert connection.get("/pid").pid != worker
+
+
+def test_a_request_that_nobody_has_read_yet_is_served(start):
+    master = start("--workers", "2", app=APP)
+    master.up(2)
+    with contextlib.ExitStack() as clients:
+        [(connection, worker)] = idle(master, 1, clients)
+        os.kill(worker, signal.SIGSTOP)
+        connection.send(GET)
+        os.kill(worker, signal.SIGKILL)
+        response = connection.receive()
+        assert (response.status, response.pid != worker) == (200, True)
+
+
+def test_connections_that_a_proxy_has_spoken_for_end(start):
+    """What it said is known to the worker alone."""
+    master = start("--proxy-protocol", "--workers", "2", app=APP)
+    master.up(2)
+    proxy = b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n"
+    with contextlib.ExitStack() as clients:
+        connections = [clients.enter_context(master.connect()) for _ in range(2)]
+        fresh = clients.enter_context(master.connect())
+        connections[0].send(proxy + GET)
+        killed = connections[0].receive().pid
+        os.kill(killed, signal.SIGKILL)
+        assert connections[0].is_closed()
+        # A new connection may still have something to say.
+        for connection in connections[1], fresh:
+            connection.send(proxy + GET)
+            assert connection.receive().pid != killed
+
+
+def test_kills_under_load_cost_the_requests_in_flight_and_nothing_else(start):
+    master = start("--workers", "2", app=APP)
+    master.up(2)
+    clients, kills = 6, 20
+    with Load(str(master.folder / "s"), target="/wait/0.002", clients=clients) as load:
+        held = descriptors(master.pid)
+        for _ in range(kills):
+            before = master.workers
+            killed = before[0]
+            os.kill(killed, signal.SIGKILL)
+            until(lambda: killed not in master.workers, "the end of the worker")  # noqa: B023
+            until(lambda: len(master.workers) == 2, "a new worker")
+            load.more(clients)
+        load.more()
+        until(lambda: len(process.keepers(master.pid)) == 2, "a keeper for each worker")
+    assert not load.failures
+    assert set(load.statuses) <= {200, 502}
+    # What is in the application, and at most as many that the worker has read.
+    assert load.statuses[502] <= kills * clients
+    assert load.statuses[200] > load.statuses[502]
+    assert descriptors(master.pid) == held
+
+
+def test_keepers_come_and_go_with_their_workers(start):
+    master = start("--workers", "2", app=APP)
+    before = master.up(2)
+    held = descriptors(master.pid)
+    with contextlib.ExitStack() as clients:
+        [(connection, _)] = idle(master, 1, clients)
+        for _ in range(20):
+            master.send("HUP")
+            master.replaced(before, 2)
+            before = set(master.workers)
+        assert connection.get("/pid").status == 200
+    until(lambda: len(process.keepers(master.pid)) == 2, "a keeper for each worker")
+    assert descriptors(master.pid) == held
+    master.send("TERM")
+    assert master.exit_status() == 0
+    until(lambda: not process.keepers(master.pid), "the end of all keepers")
+
+
+def test_a_worker_serves_on_without_its_keeper(start):
+    master = start(app=APP)
+    (worker,) = master.up(1)
+    (keeper,) = process.keepers(master.pid)
+    os.kill(keeper, signal.SIGKILL)
+    assert master.answers() == str(worker)
+    assert master.workers == [worker]
+
+
+def test_signals_to_the_group_do_not_end_the_keeper(start):
+    master = start(app=APP)
+    (worker,) = master.up(1)
+    (keeper,) = process.keepers(master.pid)
+    for number in signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1:
+        os.kill(keeper, number)
+    with begin(master, "/wait/60") as connection:
+        os.kill(worker, signal.SIGKILL)
+        assert refused(connection)
+
+
+def test_out_of_memory(start):
+    procs = cgroup.limited(400_000_000)
+    if procs is None:
+        pytest.skip("no cgroup with a memory limit can be made here")
+    try:
+        master = start(app=APP, preexec_fn=lambda: procs.write_text(str(os.getpid())))
+        master.up(1)
+        with begin(master, "/memory") as connection:
+            assert refused(connection)
+        assert "SIGKILL, out of memory" in master.wait_for_log("Death of worker")
+        master.end()
+    finally:
+        until(lambda: not procs.read_text(), "an empty group")
+        procs.parent.rmdir()
