@@ -121,7 +121,7 @@ fn indented(setting: &Setting) -> String {
 
 /// What the flag means, and its default.
 fn meaning(setting: &Setting) -> String {
-    let mark = if setting.status == Status::Unfinished {
+    let mark = if setting.status.is_unfinished() {
         "* "
     } else {
         ""
@@ -218,6 +218,9 @@ fn page_entry(setting: &Setting) -> String {
             facts.push(format!("*only {} so far*", values.join(" and ")));
         }
         Status::Unfinished => facts.push("*not supported yet*".into()),
+        Status::UnfinishedUnless(off) => {
+            facts.push(format!("*not supported yet, taken with `{off}`*"));
+        }
     }
     let details = if setting.details.is_empty() {
         String::new()

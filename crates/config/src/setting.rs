@@ -266,4 +266,13 @@ pub enum Status {
     Only(&'static [Const]),
     /// To come: any value but the default is refused at start.
     Unfinished,
+    /// The same, but any value is taken while this setting is true: it turns off what the value is for.
+    UnfinishedUnless(&'static str),
+}
+
+impl Status {
+    /// Does nothing in this version.
+    pub fn is_unfinished(self) -> bool {
+        matches!(self, Status::Unfinished | Status::UnfinishedUnless(_))
+    }
 }

@@ -67,7 +67,8 @@ impl Values {
                         known.join(" or ")
                     )
                 }
-                Status::Unfinished => {
+                Status::UnfinishedUnless(off) if *self.get(off) == Value::Bool(true) => continue,
+                Status::Unfinished | Status::UnfinishedUnless(_) => {
                     let default = setting.default_value(environment);
                     let default = setting.accept(default, &Origin::Default, environment)?;
                     if default == *value {
@@ -92,11 +93,15 @@ impl Values {
 mod tests {
     use super::*;
 
-    fn with(name: &str, value: Value) -> Result<(), ConfigError> {
-        let environment = Environment {
+    fn environment() -> Environment {
+        Environment {
             directory: "/".into(),
             ..Environment::default()
-        };
+        }
+    }
+
+    fn with(name: &str, value: Value) -> Result<(), ConfigError> {
+        let environment = environment();
         let mut values = Values::defaults(&environment)?;
         let setting = settings::find(name).expect("a setting of the table");
         values.set(setting, value, &Origin::CommandLine, &environment)?;
@@ -110,6 +115,22 @@ mod tests {
         let refused = frame(20_000).expect_err("not supported");
         assert_eq!(refused.setting, "http2_max_frame_size");
         assert!(refused.to_string().contains("not supported yet"));
+    }
+
+    #[test]
+    fn the_path_of_a_socket_that_is_turned_off_is_taken() {
+        let environment = environment();
+        let mut values = Values::defaults(&environment).expect("defaults are valid");
+        let mut set = |name, value| {
+            let setting = settings::find(name).expect("a setting of the table");
+            values
+                .set(setting, value, &Origin::CommandLine, &environment)
+                .expect("valid");
+            values.refuse_unfinished(&environment)
+        };
+        let path = Value::Str("/run/app/control".into());
+        assert!(set("control_socket", path).is_err());
+        assert_eq!(set("control_socket_disable", Value::Bool(true)), Ok(()));
     }
 
     #[test]

@@ -11,7 +11,7 @@ pub const SETTINGS: &[Setting] = &[
         flags: &["--control-socket"],
         metavar: "PATH",
         default: Fallback::ControlSocket,
-        status: Status::Unfinished,
+        status: Status::UnfinishedUnless("control_socket_disable"),
         help: "Unix socket of the control interface.",
         details: "There is no control interface in this version: the socket is not opened.",
         ..ENTRY
@@ -23,7 +23,7 @@ pub const SETTINGS: &[Setting] = &[
         conversion: Conversion::AnyBase,
         kind: Kind::COUNT,
         default: Fallback::Value(Const::Int(0o600)),
-        status: Status::Unfinished,
+        status: Status::UnfinishedUnless("control_socket_disable"),
         help: "File mode of the control socket.",
         ..ENTRY
     },
