@@ -69,3 +69,22 @@ def test_websockets_and_event_streams_see_a_clean_end(serve, loop):
     assert server.process.wait(60) == 0
     assert "lifespan: shutdown" in server.log
     assert "Traceback" not in server.log
+
+
+@pytest.mark.parametrize("graceful", [2, 10])
+def test_a_response_that_never_ends_has_its_access_line(serve, tmp_path, graceful):
+    log = tmp_path / "access.log"
+    server = serve(
+        "asgi_live:application",
+        *("--worker-class", "asgi", "--graceful-timeout", graceful, "--access-logfile", log),
+    )
+
+    async def run():
+        _, writer = await event_stream(server.address, "/stubborn")
+        server.process.send_signal(signal.SIGTERM)
+        await asyncio.to_thread(server.process.wait, 60)
+        writer.close()
+
+    asyncio.run(run())
+    (line,) = log.read_text().splitlines()
+    assert '"GET /stubborn HTTP/1.1" 200 ' in line

@@ -31,6 +31,15 @@ async def polite(receive, send):
     await send({"type": "http.response.body", "body": b"data: bye\n\n"})
 
 
+async def endless(send):
+    """Takes neither the end of its client nor cancellation for a reason to end."""
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"data: tick\n\n", "more_body": True})
+    while True:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(3600)
+
+
 async def echo(receive, send):
     assert (await receive())["type"] == "websocket.connect"
     await send({"type": "websocket.accept"})
@@ -39,12 +48,14 @@ async def echo(receive, send):
 
 
 async def application(scope, receive, send):
-    """``/polite`` listens for the end of its client, ``/deaf`` does not."""
+    """``/polite`` listens for the end of its client, ``/deaf`` does not, ``/stubborn`` never ends."""
     if scope["type"] == "lifespan":
         return await lifespan(receive, send)
     if scope["type"] == "websocket":
         return await echo(receive, send)
     if scope["path"] == "/polite":
         return await polite(receive, send)
+    if scope["path"] == "/stubborn":
+        return await endless(send)
     with contextlib.suppress(asyncio.CancelledError):
         await events(send)

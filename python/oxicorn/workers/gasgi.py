@@ -91,8 +91,11 @@ class ASGIWorker(base.Worker):
         if tasks:
             for task in tasks:
                 task.cancel()
-            waiting = asyncio.wait(tasks, timeout=min(left, CANCELLED))
+            # Before the arbiter's patience ends.
+            rest = max(self.leaves_until - time.monotonic(), 0.0) / 2 or left
+            waiting = asyncio.wait(tasks, timeout=min(rest, CANCELLED))
             self.loop.run_until_complete(waiting)
+            self.driver.give_up()
         if self.lifespan is not None:
             self.loop.run_until_complete(self.lifespan.shutdown(left))
         self.loop.run_until_complete(self.loop.shutdown_asyncgens())

@@ -276,6 +276,23 @@ impl Asgi {
         self.answered_away(bound, outcome.fault)
     }
 
+    /// The worker leaves, and a request goes on in spite of all: the access log hears of what was sent.
+    pub fn give_up(&mut self, cycle: &Bound<'_, Cycle>) {
+        let Ok(mut state) = cycle.get().state(self.py) else {
+            return;
+        };
+        if state.is_untold() {
+            return;
+        }
+        if let Some(told) = state.told.take() {
+            let fault = Fault {
+                reason: "interrupted",
+                is_own_page: false,
+            };
+            self.tell(&told.request(), &mut state, Some(fault));
+        }
+    }
+
     /// What a signal's handler raised ends the worker; what an application raised does not.
     pub fn keep_exit(&mut self, ended: Ended) -> Ended {
         if let Ended::Raised(error) = &ended

@@ -201,6 +201,22 @@ impl Driver {
         Ok(())
     }
 
+    /// Waits no longer for tasks that do not end: the access log hears of their requests.
+    fn give_up(&self, py: Python<'_>) {
+        let Ok(mut guard) = self.shared.engine.try_borrow_mut() else {
+            return;
+        };
+        let Some(work) = &mut *guard else { return };
+        let running: Vec<_> = {
+            let running = self.shared.running.borrow();
+            running.iter().map(|(_, one)| one.clone_ref(py)).collect()
+        };
+        for cycle in running {
+            work.asgi.give_up(cycle.bind(py));
+        }
+        work.asgi.access.flush();
+    }
+
     /// The tasks of requests that are not done.
     fn tasks(&self, py: Python<'_>) -> PyResult<Vec<Py<PyAny>>> {
         let running = self.shared.running.borrow();

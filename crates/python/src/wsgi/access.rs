@@ -268,6 +268,11 @@ impl<'py> Access<'py> {
         queued(message.fields(b"x-request-start").last()?, called)
     }
 
+    /// Writes what waits: there may be no other chance.
+    pub fn flush(&self) {
+        self.own.shared.writer().flush();
+    }
+
     /// The loop has done what there was. Says when it shall ask again at the latest.
     #[inline]
     pub fn turned(&mut self, now: Moment) -> Option<Moment> {
