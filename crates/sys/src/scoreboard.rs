@@ -13,6 +13,7 @@
 //! Readers of a living worker may see a request half replaced by the next one; they get a mixed text
 //! at worst, never an invalid one in memory terms.
 
+mod counters;
 mod in_flight;
 mod memory;
 mod text;
@@ -23,13 +24,11 @@ use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous};
 
+pub use self::counters::{Counters, LATENCY_BUCKETS};
+use self::counters::{Tally, bump};
 use self::in_flight::Requests;
 pub use self::in_flight::{InFlight, LISTED, Overdue, Phase, TARGET_LIMIT, Ticket};
 use self::memory::Memory;
-
-/// Requests are counted by the power of two above their duration in microseconds; the last bucket
-/// is everything from half an hour on.
-pub const LATENCY_BUCKETS: usize = 32;
 
 /// What a worker says about itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -181,22 +180,16 @@ impl Slot {
     ) {
         let record = self.record;
         record.in_flight.end(ticket);
-        bump(&record.requests, 1);
-        bump(&record.bytes_in, bytes_in);
-        bump(&record.bytes_out, bytes_out);
-        if let Some(class) = record.classes.get(usize::from(status / 100)) {
-            bump(class, 1);
-        }
-        if let Some(bucket) = record.latency.get(latency_bucket(micros)) {
-            bump(bucket, 1);
-        }
+        record
+            .tally
+            .count_request(status, micros, bytes_in, bytes_out);
     }
 
     /// The thread of a call waited this long, in microseconds, for what it needs to run: the
     /// interpreter.
     #[inline]
     pub fn add_call_wait(&self, micros: u64) {
-        bump(&self.record.call_wait, micros);
+        bump(&self.record.tally.call_wait, micros);
     }
 
     /// The request is over without a response: its exchange was lost.
@@ -211,22 +204,22 @@ impl Slot {
 
     /// A connection was given to a sibling.
     pub fn count_handed_off(&self) {
-        bump(&self.record.handed_off, 1);
+        bump(&self.record.tally.handed_off, 1);
     }
 
     /// A connection came from a sibling.
     pub fn count_received(&self) {
-        bump(&self.record.received, 1);
+        bump(&self.record.tally.received, 1);
     }
 
     /// A request was answered with 503 because too many waited, or this one for too long.
     pub fn count_refused(&self) {
-        bump(&self.record.refused, 1);
+        bump(&self.record.tally.refused, 1);
     }
 
     /// A request was dropped because its client had left while it waited.
     pub fn count_abandoned(&self) {
-        bump(&self.record.abandoned, 1);
+        bump(&self.record.tally.abandoned, 1);
     }
 
     /// Where the answer to a request goes: the watchdog may give it until somebody else has claimed it.
@@ -330,12 +323,12 @@ impl Slot {
     /// Requests answered so far.
     #[inline]
     pub fn requests(&self) -> u64 {
-        self.record.requests.load(Relaxed)
+        self.record.tally.requests.load(Relaxed)
     }
 
     /// Requests answered with 503 so far.
     pub fn refused(&self) -> u64 {
-        self.record.refused.load(Relaxed)
+        self.record.tally.refused.load(Relaxed)
     }
 
     /// Process that uses the record, 0 before the fork.
@@ -366,53 +359,13 @@ impl Slot {
 
     /// All counters at once.
     pub fn counters(&self) -> Counters {
-        let record = self.record;
-        Counters {
-            requests: record.requests.load(Relaxed),
-            bytes_in: record.bytes_in.load(Relaxed),
-            bytes_out: record.bytes_out.load(Relaxed),
-            rss_kib: record.memory.now(),
-            handed_off: record.handed_off.load(Relaxed),
-            received: record.received.load(Relaxed),
-            refused: record.refused.load(Relaxed),
-            abandoned: record.abandoned.load(Relaxed),
-            call_wait_us: record.call_wait.load(Relaxed),
-            classes: std::array::from_fn(|at| record.classes[at].load(Relaxed)),
-            latency: std::array::from_fn(|at| record.latency[at].load(Relaxed)),
-        }
+        self.record.tally.all(self.record.memory.now())
     }
 
     /// Gives the record back; the next [`Scoreboard::claim`] may hand it out again.
     pub fn release(&self) {
         self.record.state.store(State::Free as u8, Relaxed);
     }
-}
-
-/// What a worker counted since it was forked.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Responses completed.
-    pub requests: u64,
-    /// Body and head bytes received.
-    pub bytes_in: u64,
-    /// Body and head bytes sent.
-    pub bytes_out: u64,
-    /// Resident memory in KiB, 0 if never measured.
-    pub rss_kib: u64,
-    /// Connections given to siblings.
-    pub handed_off: u64,
-    /// Connections that came from siblings.
-    pub received: u64,
-    /// Requests answered with 503 because the queue was too long or too slow.
-    pub refused: u64,
-    /// Requests never started because their client had left.
-    pub abandoned: u64,
-    /// What threads waited for the interpreter before they could run a request, in microseconds.
-    pub call_wait_us: u64,
-    /// Responses by the first digit of their status; index 0 holds impossible ones.
-    pub classes: [u64; 6],
-    /// Responses by duration: bucket `n` holds those of at least `2^(n-1)` and less than `2^n` µs.
-    pub latency: [u64; LATENCY_BUCKETS],
 }
 
 /// One worker's record. The parts that change with every request come first and close together; records
@@ -422,20 +375,11 @@ struct Record {
     state: AtomicU8,
     pid: AtomicU32,
     beat: AtomicU64,
-    requests: AtomicU64,
-    bytes_in: AtomicU64,
-    bytes_out: AtomicU64,
-    call_wait: AtomicU64,
-    classes: [AtomicU64; 6],
-    latency: [AtomicU64; LATENCY_BUCKETS],
+    tally: Tally,
     in_flight: Requests,
     memory: Memory,
     /// Requests that run at a time; 0 where siblings may give nothing.
     capacity: AtomicU32,
-    handed_off: AtomicU64,
-    received: AtomicU64,
-    refused: AtomicU64,
-    abandoned: AtomicU64,
     /// How often the record was handed out; never cleared.
     claims: AtomicU64,
 }
@@ -446,36 +390,9 @@ impl Record {
         self.in_flight.clear();
         self.memory.clear();
         self.capacity.store(0, Relaxed);
-        let counters = [
-            &self.beat,
-            &self.requests,
-            &self.bytes_in,
-            &self.bytes_out,
-            &self.handed_off,
-            &self.received,
-            &self.refused,
-            &self.abandoned,
-            &self.call_wait,
-        ];
-        for counter in counters
-            .into_iter()
-            .chain(&self.classes)
-            .chain(&self.latency)
-        {
-            counter.store(0, Relaxed);
-        }
+        self.tally.clear();
+        self.beat.store(0, Relaxed);
     }
-}
-
-/// Adds without a locked instruction: the record has one writer at a time.
-#[inline]
-fn bump(counter: &AtomicU64, by: u64) {
-    counter.store(counter.load(Relaxed).wrapping_add(by), Relaxed);
-}
-
-#[inline]
-fn latency_bucket(micros: u64) -> usize {
-    ((u64::BITS - micros.leading_zeros()) as usize).min(LATENCY_BUCKETS - 1)
 }
 
 #[cfg(test)]
@@ -559,11 +476,5 @@ mod tests {
         slots[1].release();
         let found: Vec<usize> = board.slots().map(|slot| slot.index()).collect();
         assert_eq!(found, [0, 2]);
-    }
-
-    #[test]
-    fn latency_is_counted_by_powers_of_two() {
-        let buckets = [0, 1, 2, 3, 4, 1023, 1024, u64::MAX].map(latency_bucket);
-        assert_eq!(buckets, [0, 1, 2, 2, 3, 10, 11, 31]);
     }
 }
