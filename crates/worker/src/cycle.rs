@@ -165,14 +165,11 @@ impl<A: Application> Engine<A> {
         application: &mut A,
     ) -> Result<(Conn<A>, Flow), Absent> {
         let trusted = connection.peer.trusted;
+        let mut head = self.head.take().unwrap_or_default();
         let is_first = connection.parser.is_fresh();
-        if is_first && let Some((head, length)) = self.heads.known(rest, trusted) {
-            let (bytes, behind) = rest.split_at_checked(length).unwrap_or((rest, &[]));
-            *rest = behind;
-            return self.begin(connection, head, bytes, rest, application);
+        if let Some(partial) = connection.partial_head.take() {
+            head = partial;
         }
-        let partial = connection.partial_head.take();
-        let mut head = partial.unwrap_or_else(|| self.heads.blank());
         let parsed = connection
             .parser
             .parse(rest, &self.options.http, trusted, &mut head);
@@ -191,7 +188,7 @@ impl<A: Application> Engine<A> {
                 Ok((connection, Flow::Stop(READ_ON)))
             }
             Err(refused) => {
-                self.heads.put_back(head);
+                self.head = Some(head);
                 self.refuse(connection, rest, &refused, application)
             }
         }
@@ -217,7 +214,6 @@ impl<A: Application> Engine<A> {
                 connection.socket.asks(false);
             }
         }
-        let trusted = connection.peer.trusted;
         let whole = match head.body {
             BodyLength::None => Some(0),
             BodyLength::Known(length) => usize::try_from(length)
@@ -233,12 +229,12 @@ impl<A: Application> Engine<A> {
                 has_more_behind: !rest.is_empty(),
             };
             let called = self.call(connection, message, Body::Memory(body), None, application);
-            self.heads.keep(head, bytes, trusted);
+            self.head = Some(head);
             return called;
         }
         if A::STREAMS {
             let called = self.call_early(connection, &head, bytes, rest, application);
-            self.heads.keep(head, bytes, trusted);
+            self.head = Some(head);
             return called;
         }
         let decoder = BodyDecoder::new(head.body, &self.options.http);

@@ -12,6 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use oxicorn_http::Head;
 use oxicorn_sys::epoll::{Interest, Poller, Readiness, Token, Waiter};
 use oxicorn_sys::scoreboard::{Slot, Ticket};
 use oxicorn_sys::stream;
@@ -24,7 +25,6 @@ use crate::clock::{DateLine, Moment};
 use crate::connection::{Connection, Phase, Place};
 use crate::cycle::{Absent, Step};
 use crate::handoff::Dispatch;
-use crate::heads::Heads;
 use crate::helper::{Calls, TICK};
 use crate::lending::{Leftovers, Shared};
 use crate::live::Live;
@@ -75,8 +75,8 @@ pub struct Engine<A: Application> {
     scratch: Vec<u8>,
     /// Output buffers for requests that run elsewhere.
     pub(crate) spare_buffers: Vec<Vec<u8>>,
-    /// The head of the last request.
-    pub(crate) heads: Heads,
+    /// Lent to the request that is being read: a head is too large to be moved from hand to hand.
+    pub(crate) head: Option<Box<Head>>,
     /// Connections that are back from a request and have the next one at hand.
     pub(crate) ripe: Vec<Place>,
     /// What is received for requests that run elsewhere.
@@ -210,7 +210,7 @@ impl<A: Application> Engine<A> {
             outbound: Vec::with_capacity(OUTBOUND),
             scratch: Vec::with_capacity(OUTBOUND),
             spare_buffers: Vec::new(),
-            heads: Heads::default(),
+            head: None,
             ripe: Vec::new(),
             landing: Vec::new(),
             lent: None,
@@ -451,7 +451,7 @@ impl<A: Application> Engine<A> {
     fn recover(&mut self, key: usize) {
         self.reclaim();
         self.seats.try_remove(key);
-        self.heads.forget();
+        self.head = None;
         if let Some(ticket) = self.called.take() {
             self.slot.drop_request(ticket);
         }

@@ -24,7 +24,6 @@ mod drain;
 mod engine;
 mod exchange;
 mod handoff;
-mod heads;
 pub mod helper;
 pub mod keeper;
 pub mod lead;

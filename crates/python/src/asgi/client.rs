@@ -13,7 +13,7 @@ use crate::presence::Presence;
 pub struct Client {
     /// Host and port; `None` on unix sockets.
     pub address: Option<Py<PyTuple>>,
-    /// The latest request: a client sends most of it again and again.
+    /// The header fields of the latest request: a client sends most of them again and again.
     pub latest: Option<Latest>,
     /// What the scopes of its requests begin with; made with the first one. Never given away.
     pub base: Option<Py<PyDict>>,
@@ -29,23 +29,12 @@ pub struct Extensions {
     pub request: Py<PyDict>,
 }
 
-/// A head, as it came and as scopes have it.
+/// Header fields, as they came and as scopes have them.
 pub struct Latest {
-    /// All of it.
-    pub bytes: Vec<u8>,
-    /// Where its first field begins.
-    pub fields_from: usize,
-    /// The fields. Never given away; scopes get copies.
+    /// Every byte from the first field on.
+    pub bytes: Box<[u8]>,
+    /// Never given away; scopes get copies.
     pub list: Py<PyList>,
-    /// The scope without what is new with each request; made when a head comes for the second time.
-    pub scope: Option<Py<PyDict>>,
-}
-
-impl Latest {
-    /// The bytes of the fields.
-    pub fn fields(&self) -> &[u8] {
-        self.bytes.get(self.fields_from..).unwrap_or_default()
-    }
 }
 
 impl Client {

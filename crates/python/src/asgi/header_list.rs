@@ -19,15 +19,8 @@ const LONGEST_VALUE: usize = 256;
 /// A value that changes that often in a row (a request id) is not worth remembering.
 const CHANGEABLE: u8 = 8;
 
-/// Longer heads are not compared with that of the request before.
-const LONGEST_HEAD: usize = 2048;
-
-/// A list for one scope.
-#[inline]
-pub fn copy<'py>(py: Python<'py>, list: &Py<PyList>) -> Bound<'py, PyList> {
-    let list = list.bind(py);
-    list.get_slice(0, list.len())
-}
+/// More bytes than that are not compared with those of the request before.
+const LONGEST_BLOCK: usize = 2048;
 
 /// Makes header lists.
 #[derive(Default)]
@@ -57,22 +50,17 @@ impl HeaderLists {
         let Request { head, bytes, .. } = request;
         let fields_from = (head.fields.first()).map_or(bytes.len(), |one| one.name.start as usize);
         let block = bytes.get(fields_from..).unwrap_or_default();
-        if let Some(latest) = &mut client.latest
-            && latest.fields() == block
+        if let Some(latest) = &client.latest
+            && *latest.bytes == *block
         {
-            latest.scope = None;
-            latest.fields_from = fields_from;
-            latest.bytes.clear();
-            latest.bytes.extend_from_slice(bytes);
-            return Ok(copy(py, &latest.list));
+            let list = latest.list.bind(py);
+            return Ok(list.get_slice(0, list.len()));
         }
         let list = self.fresh(py, request)?;
-        if bytes.len() <= LONGEST_HEAD && !block.is_empty() {
+        if block.len() <= LONGEST_BLOCK && !block.is_empty() {
             client.latest = Some(Latest {
-                bytes: bytes.to_vec(),
-                fields_from,
+                bytes: block.into(),
                 list: list.get_slice(0, list.len()).unbind(),
-                scope: None,
             });
         }
         Ok(list)

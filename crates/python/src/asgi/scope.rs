@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyFloat, PyString};
 
 use super::client::{Client, Extensions};
-use super::header_list::{HeaderLists, copy};
+use super::header_list::HeaderLists;
 use crate::overdue::deadline;
 use crate::wsgi::Listener;
 
@@ -29,8 +29,7 @@ const EXTENSIONS: [&str; 4] = [
 /// Makes scopes.
 ///
 /// A scope begins as a copy of a base dict that holds every key, which is far cheaper than setting
-/// them one by one: the connection's, or, for a head that is the same as the one before, one that
-/// has what is in that head already.
+/// them one by one: the connection's.
 pub struct Scopes {
     bases: Vec<Py<PyDict>>,
     /// What all requests have as extensions.
@@ -81,16 +80,6 @@ impl Scopes {
     ) -> PyResult<Result<Bound<'py, PyDict>, Refused>> {
         let Request { head, bytes, .. } = request;
         self.set_deadline(py, began, client)?;
-        let known = client.latest.as_mut().filter(|one| one.bytes == *bytes);
-        let is_repeated = known.is_some();
-        if let Some(latest) = known
-            && let Some(scope) = &latest.scope
-        {
-            let scope = scope.bind(py).copy()?;
-            self.set_state(py, &scope)?;
-            scope.set_item(intern!(py, "headers"), copy(py, &latest.list))?;
-            return Ok(Ok(scope));
-        }
         let scope = self.base(py, request.listener, client)?.bind(py).copy()?;
         match head.method(bytes) {
             // Base dicts have the most frequent values.
@@ -125,25 +114,14 @@ impl Scopes {
         scope.set_item(intern!(py, "raw_path"), PyBytes::new(py, path))?;
         let decoded = decode_path(path, &mut self.decoded);
         scope.set_item(intern!(py, "path"), text(py, decoded))?;
-        let headers = match &mut client.latest {
-            Some(latest) if is_repeated => {
-                latest.scope = Some(scope.copy()?.unbind());
-                copy(py, &latest.list)
-            }
-            _ => self.headers.list(py, request, client)?,
-        };
+        let headers = self.headers.list(py, request, client)?;
         scope.set_item(intern!(py, "headers"), headers)?;
-        self.set_state(py, &scope)?;
-        Ok(Ok(scope))
-    }
-
-    #[inline]
-    fn set_state(&self, py: Python<'_>, scope: &Bound<'_, PyDict>) -> PyResult<()> {
         let state = match &self.state {
             Some(state) => state.bind(py).copy()?,
             None => PyDict::new(py),
         };
-        scope.set_item(intern!(py, "state"), state)
+        scope.set_item(intern!(py, "state"), state)?;
+        Ok(Ok(scope))
     }
 
     /// What the scopes of a connection begin with.
