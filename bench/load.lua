@@ -1,7 +1,21 @@
 -- wrk's side of a round: METHOD and the length of the request body come as arguments,
 -- the fields as wrk's own -H options, and the figures go out as one line of JSON.
+-- With "varied" behind them every request has a query and an X-Request-ID of its own.
+
+local function another()
+  local seed = math.random(0, 0xffffff)
+  local number = 0
+  return function()
+    number = number + 1
+    wrk.headers["X-Request-ID"] = string.format("%06x%08x", seed, number)
+    return wrk.format(nil, string.format("%s?n=%d", wrk.path, number))
+  end
+end
 
 function init(args)
+  if args[3] == "varied" then
+    request = another()
+  end
   wrk.method = args[1]
   local length = tonumber(args[2])
   if length > 0 then

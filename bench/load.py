@@ -64,6 +64,7 @@ def send(workload: Workload, port: int, core: int, connections: int, seconds: in
         command += ["-H", f"{name}: {value}"]
     command += [f"http://{HOST}:{port}{workload.target}", "--"]
     command += [workload.method, str(len(workload.upload))]
+    command += ["varied"] if workload.varied else []
     try:
         done = subprocess.run(
             command,

@@ -60,6 +60,8 @@ class Workload:
     target: str = "/"
     headers: tuple[tuple[str, str], ...] = ()
     upload: bytes = b""
+    varied: bool = False
+    """Every request has a query and an X-Request-ID of its own."""
     floor: bool = False
     """The canned answer of the floor can stand for this one."""
     connections: int = 0
@@ -79,6 +81,7 @@ class Workload:
 
 WORKLOADS = (
     Workload("hello", "Hello, keep-alive", "app:hello", HELLO, floor=True),
+    Workload("varied", "Hello, no two requests alike", "app:hello", HELLO, varied=True, floor=True),
     Workload(
         "close",
         "Hello, a connection a request",

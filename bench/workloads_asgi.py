@@ -7,6 +7,7 @@ from workloads import BROWSER_HEADERS, PROFILE, UPLOAD_LENGTH, Workload
 
 WORKLOADS = (
     Workload("hello", "Hello, keep-alive", "asgi_app:hello", HELLO),
+    Workload("varied", "Hello, no two requests alike", "asgi_app:hello", HELLO, varied=True),
     Workload(
         "browser",
         "A browser's 15 fields, JSON answer",
