@@ -12,7 +12,9 @@ HELLO_CPU = {"bjoern": 0.75, "freastal": 0.9, "granian": 0.45, "gunicorn": 0.035
 # The same for ASGI: of the cheaper of two, and of each of the others.
 ASGI_HELLO_BEST = (("freastal-asgi", "peregrine-asgi"), 0.9)
 ASGI_HELLO_CPU = {"granian-asgi": 0.45, "uvicorn": 0.27, "gunicorn-asgi": 0.2}
-# The same with the access log on, as a share of itself without one.
+# WebSocket echo: messages a second, as a multiple of the best that uvicorn does with one of its protocols.
+WEBSOCKET_RATE = 1.5
+# CPU a request of hello with the access log on, as a share of itself without one.
 ACCESS_LOG_CPU = 1.15
 # The same with 16 threads, of other servers and of our own without threads.
 THREADS_CPU = {OXICORN: 1.15, GRANIAN_THREADS: 0.5, GUNICORN_GTHREAD: 0.06}

@@ -21,6 +21,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from targets import WEBSOCKET_RATE
+
 ROOT = Path(__file__).resolve().parent.parent
 LOAD = ROOT / "target/release/examples/load"
 APPLICATION = "websocket_app:app"
@@ -56,9 +58,14 @@ def main() -> None:
                 with serving(name, options.python) as (port, pid):
                     figures[name].append(echo(port, pid, connections, options))
         print(f"\necho, {connections} connections, {options.bytes} bytes")
+        rates = {}
         for name, rounds in figures.items():
             rate, cpu = (statistics.median(column) for column in zip(*rounds, strict=True))
+            rates[name] = rate
             print(f"  {name:28} {rate:9.0f} messages/s {cpu:7.1f} CPU µs a message")
+        ratio = rates.pop("oxicorn") / max(rates.values())
+        verdict = "met" if ratio >= WEBSOCKET_RATE else "MISSED"
+        print(f"  {ratio:.2f} times uvicorn's best rate; at least {WEBSOCKET_RATE}: {verdict}")
     print(f"\n{options.resting} connections at rest")
     for name in SERVERS:
         with serving(name, options.python) as (port, pid):
