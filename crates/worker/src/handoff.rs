@@ -5,7 +5,7 @@
 //! ([`crate::relief`]), and, when it leaves, its connections that are between two requests.
 
 use std::io::{self, IoSlice};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use oxicorn_sys::channel::{Channel, LONGEST};
@@ -58,12 +58,15 @@ impl Sender {
             proxy: connection.peer.proxy,
         };
         let input = connection.input.as_slice();
-        let entry = connection.socket.leave();
-        let is_sent = self.send_parcel(connection.socket.as_fd(), &parcel, [input, received]);
-        if !is_sent {
-            connection.socket.stay(entry);
-        }
-        is_sent
+        self.send_parcel(&parcel, [input, received], |channel, pieces| {
+            // As late as can be: who dies in between loses it.
+            let entry = connection.socket.leave();
+            let is_sent = channel.send(connection.socket.as_fd(), pieces);
+            if !matches!(is_sent, Ok(true)) {
+                connection.socket.stay(entry);
+            }
+            is_sent
+        })
     }
 
     /// Gives a connection away of which nothing is known but who it is and since when it waits.
@@ -80,15 +83,22 @@ impl Sender {
             is_rescued,
             proxy: None,
         };
-        self.send_parcel(newcomer.socket.as_fd(), &parcel, [b"".as_slice(), b""])
+        self.send_parcel(&parcel, [b"".as_slice(), b""], |channel, pieces| {
+            channel.send(newcomer.socket.as_fd(), pieces)
+        })
     }
 
-    fn send_parcel(&self, socket: BorrowedFd<'_>, parcel: &Parcel, received: [&[u8]; 2]) -> bool {
+    fn send_parcel(
+        &self,
+        parcel: &Parcel,
+        received: [&[u8]; 2],
+        send: impl FnOnce(&Channel, &[IoSlice<'_>]) -> io::Result<bool>,
+    ) -> bool {
         let mut message = Vec::with_capacity(128);
         parcel.write(&mut message);
         let [first, second] = received;
         let pieces = [&message, first, second].map(IoSlice::new);
-        let is_sent = self.channel.send(socket, &pieces).unwrap_or(false);
+        let is_sent = send(&self.channel, &pieces).unwrap_or(false);
         if is_sent {
             self.slot.count_handed_off();
         }
