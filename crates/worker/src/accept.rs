@@ -9,7 +9,8 @@ use oxicorn_sys::stream::{self, PeerAddress};
 use crate::application::Application;
 use crate::connection::{Connection, Peer, Phase, Place};
 use crate::deadlines;
-use crate::engine::{Accepting, Engine, Next, Seat};
+use crate::engine::{Accepting, Engine};
+use crate::seat::{Next, Seat};
 
 /// Connections taken a turn when nobody else could take them.
 const BATCH: usize = 16;

@@ -11,8 +11,9 @@ use crate::clock::Moment;
 use crate::connection::{Phase, Skipped, Then};
 use crate::cycle::{Absent, Conn, Flow, READ_ON, Step};
 use crate::deadlines;
-use crate::engine::{Engine, Next};
+use crate::engine::Engine;
 use crate::exchange::{Ended, Outcome};
+use crate::seat::Next;
 
 /// Most bytes of a body nobody wanted that are read for the sake of the next request.
 const SKIPPED_AT_MOST: usize = 1024 * 1024;

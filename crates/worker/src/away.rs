@@ -11,9 +11,10 @@ use oxicorn_sys::scoreboard::{Phase, Ticket};
 use crate::application::{Application, Late};
 use crate::clock::Moment;
 use crate::connection::Place;
-use crate::engine::{Engine, pack};
+use crate::engine::Engine;
 use crate::exchange::Exchange;
 use crate::retire::Reason as Retirement;
+use crate::seat::pack;
 
 /// Output buffers that are kept for the next requests.
 const SPARE_BUFFERS: usize = 64;

@@ -16,7 +16,8 @@ use crate::application::Application;
 use crate::clock::Moment;
 use crate::connection::{Connection, Phase, Place, Then};
 use crate::deadlines;
-use crate::engine::{Arrived, Engine, Next};
+use crate::engine::Engine;
+use crate::seat::{Arrived, Next};
 
 /// Room for what is received in a batch.
 const INBOUND: usize = 128 * 1024;

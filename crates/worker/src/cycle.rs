@@ -13,11 +13,12 @@ use crate::application::{Application, Body};
 use crate::calling::Message;
 use crate::connection::{Connection, Incoming, Phase, Place, Then};
 use crate::deadlines;
-use crate::engine::{Engine, Next};
+use crate::engine::Engine;
 
 use crate::live;
 use crate::pace::LEAP;
 use crate::queue::NotStarted;
+use crate::seat::Next;
 use crate::upload::{Received, Upload};
 
 pub(crate) type Conn<A> = Box<Connection<<A as Application>::Client>>;

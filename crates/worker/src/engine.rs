@@ -19,7 +19,6 @@ use oxicorn_sys::stream;
 use slab::Slab;
 
 use crate::application::Application;
-use crate::away::Away;
 use crate::batch::Batch;
 use crate::clock::{DateLine, Moment};
 use crate::connection::{Connection, Phase, Place};
@@ -27,10 +26,10 @@ use crate::cycle::{Absent, Step};
 use crate::handoff::Dispatch;
 use crate::helper::{Calls, TICK};
 use crate::lending::{Leftovers, Shared};
-use crate::live::Live;
 use crate::memory::Budget;
 use crate::options::Options;
 use crate::pace::Pace;
+use crate::seat::{Arrived, Next, Seat, pack, unpack};
 
 /// Readiness reports taken from the kernel at once.
 pub(crate) const EVENTS: usize = 256;
@@ -120,18 +119,6 @@ impl Wait {
     }
 }
 
-/// A place in the table. Its generation tells a late event of a former connection from one of
-/// the present.
-pub(crate) struct Seat<C> {
-    pub generation: u32,
-    /// `None` while the connection takes a step, and while its request is away.
-    pub connection: Option<Box<Connection<C>>>,
-    /// Its request runs elsewhere.
-    pub away: Option<Away>,
-    /// It runs elsewhere and hears of what happens.
-    pub live: Option<Live>,
-}
-
 /// Whether the listeners are watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Accepting {
@@ -152,27 +139,6 @@ pub(crate) enum Stage {
         silent_until: Moment,
         until: Moment,
     },
-}
-
-/// Why a connection takes a step.
-pub(crate) enum Arrived<'a> {
-    /// These bytes came.
-    Bytes(&'a [u8]),
-    /// The peer has ended its side, or the connection failed.
-    End,
-    /// The socket takes bytes again.
-    Room,
-    /// Nothing new, but what was kept may be looked at.
-    Kept,
-}
-
-/// What becomes of a connection after a step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Next {
-    /// It waits to be ready for this.
-    Await(Interest),
-    /// It ends now.
-    Close,
 }
 
 impl<A: Application> Engine<A> {
@@ -528,35 +494,5 @@ impl<A: Application> Engine<A> {
 fn close<C>(connection: &Connection<C>) {
     if Arc::strong_count(&connection.socket) > 1 {
         stream::finish_sending(&connection.socket);
-    }
-}
-
-pub(crate) fn pack(key: usize, generation: u32) -> Token {
-    // A worker has fewer than 2^31 connections; the highest bit is the listeners'.
-    Token((key as u64 & 0x7fff_ffff) << 32 | u64::from(generation))
-}
-
-pub(crate) fn unpack(token: u64) -> Place {
-    Place {
-        key: (token >> 32) as usize,
-        generation: token as u32,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tokens_carry_seat_and_generation() {
-        let Token(token) = pack(77, u32::MAX);
-        assert_eq!(
-            unpack(token),
-            Place {
-                key: 77,
-                generation: u32::MAX
-            }
-        );
-        assert_eq!(token & LISTENER, 0);
     }
 }

@@ -18,9 +18,10 @@ use slab::Slab;
 
 use crate::application::Application;
 use crate::connection::{Connection, Phase};
-use crate::engine::{CHANNEL, Engine, Seat};
+use crate::engine::{CHANNEL, Engine};
 use crate::overload::Newcomer;
 use crate::parcel::Parcel;
+use crate::seat::Seat;
 
 /// Connections passed on a turn by a worker that leaves: so many that the others' are not stuck
 /// behind them for long.

@@ -13,9 +13,10 @@ use slab::Slab;
 use crate::application::Application;
 use crate::batch::Batch;
 use crate::clock::Moment;
-use crate::engine::{Engine, Seat};
+use crate::engine::Engine;
 use crate::overload::{Newcomer, Refusal};
 use crate::queue::NotStarted;
+use crate::seat::Seat;
 
 /// Shared by the loop and the helper.
 pub(crate) type Shared<C> = Arc<Mutex<Loan<C>>>;

@@ -41,6 +41,7 @@ mod raw;
 mod relief;
 mod retire;
 mod schedule;
+mod seat;
 mod upload;
 pub mod watchdog;
 

@@ -15,9 +15,10 @@ use crate::away::Away;
 use crate::clock::Moment;
 use crate::connection::{Place, Then};
 use crate::deadlines;
-use crate::engine::{Arrived, Engine, Seat, pack};
+use crate::engine::Engine;
 use crate::exchange::{Exchange, Outcome};
 use crate::raw::Raw;
+use crate::seat::{Arrived, Seat, pack};
 
 /// Bytes of pipelined requests that are read while one runs.
 const BEHIND: usize = 64 * 1024;

@@ -15,10 +15,11 @@ use crate::batch::Batch;
 use crate::clock::{DateLine, Moment};
 use crate::connection::{Peer, Phase, Place};
 use crate::deadlines;
-use crate::engine::{Engine, Next};
+use crate::engine::Engine;
 use crate::handoff::Sender;
 use crate::queue::{NotStarted, Queue, unavailable};
 use crate::relief::{Desk, Ready};
+use crate::seat::Next;
 
 /// New connections taken a look.
 const TAKEN: usize = 64;

@@ -16,11 +16,12 @@ use crate::application::Application;
 use crate::batch::{Batch, ToSend};
 use crate::clock::Moment;
 use crate::connection::{Connection, Place};
-use crate::engine::{CHANNEL, EVENTS, Engine, LISTENER, Next, Seat, WAKEUP, pack, unpack};
+use crate::engine::{CHANNEL, EVENTS, Engine, LISTENER, WAKEUP};
 use crate::handoff::{Sender, part_with};
 use crate::helper::{Call, Calls, TICK, Watcher};
 use crate::lending::{Loan, Shared, lock};
 use crate::overload::{Door, Overload};
+use crate::seat::{Next, Seat, pack, unpack};
 
 /// How long before a request's time is over the connections that wait behind it are brought to safety.
 const RESCUE: Duration = Duration::from_millis(50);
