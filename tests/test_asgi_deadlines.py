@@ -1,5 +1,7 @@
 """``timeout`` bounds the requests of an ASGI application: 504, a record with the task's stack, an end of the task."""
 
+import contextlib
+
 import pytest
 from websockets.sync.client import unix_connect
 
@@ -83,6 +85,29 @@ def test_a_blocked_loop_is_found(start):
     master.replaced(before, 1)
     assert "in block_here" in master.wait_for_log("GET /block from")
     assert master.answers()
+
+
+def test_who_waits_for_a_blocked_loop_is_served_by_the_replacement(start, tmp_path):
+    master = start(*ASGI[:2], "--timeout", "2", app=APP)
+    before = master.up(1)
+    mark = tmp_path / "mark"
+    with contextlib.ExitStack() as clients:
+        kept = [clients.enter_context(ask(master, "/pid")) for _ in range(4)]
+        assert {int(connection.receive().text) for connection in kept} == before
+        blocking = [clients.enter_context(ask(master, f"/block{mark}"))]
+        until(mark.exists, "a loop that is blocked")
+        # Of those that are not started one would block as well.
+        blocking.append(clients.enter_context(ask(master, "/block")))
+        waiting, idle = kept[:2], kept[2:]
+        for connection in waiting:
+            connection.send(message("GET", "/pid"))
+        assert {connection.receive().status for connection in blocking} == {504}
+        # A task that never got its turn beside the second one shares its fate.
+        assert {connection.receive().status for connection in waiting} <= {200, 504}
+        for connection in idle:
+            connection.send(message("GET", "/pid"))
+            assert int(connection.receive().text) not in before
+    until(lambda: "GET /block from" in master.log, "the record of the second")
 
 
 def test_websockets_are_exempt(start):

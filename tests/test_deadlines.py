@@ -116,21 +116,51 @@ def test_everybody_is_answered_when_all_capacity_hangs(start, threads):
 
 
 @pytest.mark.over("sync", "gthread", reason="elsewhere one worker may run all of them at a time")
-def test_those_behind_hung_requests_are_not_lost_and_have_waited_as_well(start):
+@CLASSES
+def test_those_behind_hung_requests_are_not_lost_and_have_waited_as_well(start, threads):
     timeout = 4
-    master = start("--timeout", timeout, "--workers", "2", app=APP)
+    master = start("--timeout", timeout, "--workers", "2", "--threads", threads, app=APP)
     before = master.up(2)
     began = time.monotonic()
     with contextlib.ExitStack() as clients:
-        # Twice as many as there are workers, and some that are no trouble.
-        hung = [clients.enter_context(ask(master, "/hang")) for _ in range(4)]
+        # Twice as many as run at a time, and some that are no trouble.
+        hung = [clients.enter_context(ask(master, "/hang")) for _ in range(4 * threads)]
         others = [clients.enter_context(ask(master, "/pid")) for _ in range(3)]
         assert {connection.receive().status for connection in hung} == {504}
-        # The second two got a part of the time; alone they would have had all of it.
+        # The second half got a part of the time; alone they would have had all of it.
         assert time.monotonic() - began < 2 * timeout
         assert {connection.receive().status for connection in others} == {200}
     master.replaced(before, 2)
-    until(lambda: master.log.count("Request timed out after") == 4, "all records")
+    until(
+        lambda: master.log.count("Request timed out after") == 4 * threads,
+        "all records",
+    )
+
+
+@pytest.mark.over("sync", "gthread", reason="elsewhere nobody waits behind a hung request")
+@CLASSES
+def test_the_replacement_of_a_single_worker_serves_those_who_waited_for_it(
+    start, tmp_path, threads
+):
+    master = start("--timeout", "2", "--threads", threads, app=APP)
+    before = master.up(1)
+    with contextlib.ExitStack() as clients:
+        kept = [clients.enter_context(master.connect()) for _ in range(2)]
+        for connection in kept:
+            connection.send(message("GET", "/pid"))
+            assert connection.receive().text == str(*before)
+        marks = [tmp_path / str(number) for number in range(threads)]
+        hung = [clients.enter_context(ask(master, f"/hang{mark}")) for mark in marks]
+        until(lambda: all(mark.exists() for mark in marks), "requests that hang")
+        waiting, idle = kept
+        waiting.send(message("GET", "/pid"))
+        new = clients.enter_context(ask(master, "/pid"))
+        assert {connection.receive().status for connection in hung} == {504}
+        answers = [connection.receive() for connection in (waiting, new)]
+        idle.send(message("GET", "/pid"))
+        answers.append(idle.receive())
+    assert {answer.status for answer in answers} == {200}
+    assert not before & {int(answer.text) for answer in answers}
 
 
 def test_neighbours_of_a_hung_request_are_served(start):

@@ -2,12 +2,15 @@
 
 import os
 import time
+from pathlib import Path
 
 
 def application(environ, start_response):
-    """Answer by path: /pid, /hang, /swallow (goes on whatever is raised), /late/SECONDS, /stream/SECONDS."""
+    """Answer by path: /pid, /hang[/FILE THAT SAYS SO], /swallow (goes on whatever is raised), /late/SECONDS, /stream/SECONDS."""
     action, _, argument = environ["PATH_INFO"].strip("/").partition("/")
     if action == "hang":
+        if argument:
+            Path("/", argument).touch()
         hang_here()
     elif action == "swallow":
         swallow()

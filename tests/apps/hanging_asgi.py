@@ -3,12 +3,13 @@
 import asyncio
 import os
 import time
+from pathlib import Path
 
 ended = []
 
 
 async def application(scope, receive, send):
-    """Answer by path: /hang, /together, /swallow, /block, /stream/SECONDS, /ended, /pid."""
+    """Answer by path: /hang, /together, /swallow, /block[/FILE THAT SAYS SO], /stream/SECONDS, /ended, /pid."""
     if scope["type"] == "lifespan":
         return
     if scope["type"] == "websocket":
@@ -21,6 +22,8 @@ async def application(scope, receive, send):
     elif action == "swallow":
         await swallow(send)
     elif action == "block":
+        if argument:
+            Path("/", argument).touch()
         block_here()
     elif action == "stream":
         return await stream(send, float(argument))

@@ -135,8 +135,8 @@ impl Config {
             drain_delay: read.number("drain_delay")?,
             first_byte_timeout: read.number("first_byte_timeout")?,
             keepalive: read.number("keepalive")?,
-            max_queue: read.limit_of_sync("max_queue")?,
-            max_queue_time: read.limit_of_sync("max_queue_time")?,
+            max_queue: read.limit_of_queue("max_queue")?,
+            max_queue_time: read.limit_of_queue("max_queue_time")?,
             handoff: read.flag("handoff"),
             limit_request_line: read.number("limit_request_line")?,
             limit_request_fields: read.number("limit_request_fields")?,
@@ -231,18 +231,18 @@ impl Reader<'_> {
         number.ok_or_else(|| self.error(name, "a smaller whole number"))
     }
 
-    /// A number that only sync workers act on; 0 where there is none.
-    fn limit_of_sync<T: TryFrom<i64>>(&self, name: &'static str) -> Result<T, ConfigError> {
+    /// A number that only classes act on where requests wait for others; 0 where there is none.
+    fn limit_of_queue<T: TryFrom<i64>>(&self, name: &'static str) -> Result<T, ConfigError> {
         let class = self.text("worker_class").unwrap_or_default();
-        let is_sync = class == "sync" && *self.0.get("threads") == Value::Int(1);
+        let has_queue = matches!(class.as_str(), "sync" | "gthread");
         // Of a class that is not a name only the name of its base would tell.
         let is_unknown = class.is_empty() || class.contains('.');
         match self.0.get(name) {
             Value::Int(0) => self.number(name),
-            _ if is_sync || is_unknown => self.number(name),
+            _ if has_queue || is_unknown => self.number(name),
             _ => Err(self.error(
                 name,
-                "0 where the worker class is not sync: others have no such limit yet",
+                "0 where the worker class is neither sync nor gthread: with others no request waits for another one",
             )),
         }
     }
@@ -346,17 +346,15 @@ mod tests {
     }
 
     #[test]
-    fn limits_of_the_queue_are_for_sync_workers() {
+    fn limits_of_the_queue_are_for_classes_that_have_one() {
         let limit = ("max_queue", Value::Int(3));
-        let sync = config(std::slice::from_ref(&limit)).expect("sync has limits");
-        assert_eq!(sync.max_queue, 3);
-        for other in [
-            ("worker_class", Value::Str("gevent".into())),
-            ("threads", Value::Int(2)),
-        ] {
-            let error = config(&[limit.clone(), other]).expect_err("not sync");
-            assert_eq!(error.setting, "max_queue");
+        let threads = ("threads", Value::Int(2));
+        for one in [vec![limit.clone()], vec![limit.clone(), threads]] {
+            assert_eq!(config(&one).expect("it has limits").max_queue, 3);
         }
+        let gevent = ("worker_class", Value::Str("gevent".into()));
+        let error = config(&[limit, gevent]).expect_err("it has no queue");
+        assert_eq!(error.setting, "max_queue");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use oxicorn_config::Config;
 use oxicorn_worker::clock::Moment;
 use oxicorn_worker::helper::{Calls, Helper};
 use oxicorn_worker::watchdog::Watchdog;
-use oxicorn_worker::{Application, Engine, Limits};
+use oxicorn_worker::{Application, Engine, Limits, Purpose};
 use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
@@ -53,6 +53,18 @@ pub fn run_sync(worker: &Bound<'_, PyAny>) -> PyResult<()> {
     served.run(&mut application, |_, application| {
         application.exit_was_raised()
     })
+}
+
+/// What a helper is for, if it is for anything.
+fn purpose_of_help(config: &Config) -> Option<Purpose> {
+    let has_limits = config.max_queue > 0 || config.max_queue_time > 0;
+    if has_limits || (config.handoff && config.workers > 1) {
+        return Some(Purpose::Dispatch);
+    }
+    // Nobody to give anything to, but the one that replaces this worker.
+    overdue::timeout(config.timeout)
+        .filter(|_| config.handoff)
+        .map(Purpose::Rescue)
 }
 
 /// When the worker asks to be replaced. Its own numbers include its jitter.
@@ -138,15 +150,17 @@ impl<'py, A: Application> Loop<'py, A> {
         sockets: Vec<OwnedFd>,
         wakeup: OwnedFd,
     ) -> PyResult<Loop<'py, A>> {
-        let engine = Engine::new(options, sockets, wakeup.as_fd(), process::slot_of(worker)?)?;
+        let mut engine = Engine::new(options, sockets, wakeup.as_fd(), process::slot_of(worker)?)?;
         let parent = Parent::of(worker)?;
+        let watchdog = overdue::watch(worker, !A::INLINE)?;
+        engine.watched_by(watchdog.as_ref());
         Ok(Loop {
             py: worker.py(),
             worker: worker.clone(),
             engine,
             wakeup,
             parent,
-            watchdog: overdue::watch(worker, !A::INLINE)?,
+            watchdog,
         })
     }
 
@@ -168,14 +182,13 @@ impl<'py, A: Application> Loop<'py, A> {
         if config.handoff {
             self.engine.join(&process::channel_of(&self.worker)?, 1)?;
         }
-        let may_give_away = config.handoff && config.workers > 1;
-        let has_limits = config.max_queue > 0 || config.max_queue_time > 0;
-        if !may_give_away && !has_limits {
+        let Some(purpose) = purpose_of_help(config) else {
             return Ok(None);
-        }
+        };
         let calls = Calls::new(1);
-        let relief = self.engine.relief(&calls)?;
-        Ok(Some(Helper::start(&calls, vec![Box::new(relief)])?))
+        let relief = self.engine.relief(&calls, purpose)?;
+        let helper = Helper::start(&calls, vec![Box::new(relief)], purpose.tick())?;
+        Ok(Some(helper))
     }
 
     /// Runs until the worker has left. `after_turn` says whether it shall do so at once.

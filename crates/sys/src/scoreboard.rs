@@ -305,8 +305,18 @@ impl Slot {
     /// Would begin with a connection from a sibling at once.
     #[inline]
     pub fn has_time(&self) -> bool {
+        self.free_places() > 0
+    }
+
+    /// With how many connections from siblings it would begin at once.
+    #[inline]
+    pub fn free_places(&self) -> usize {
+        if self.state() != State::Ready {
+            return 0;
+        }
         let capacity = u64::from(self.record.capacity.load(Relaxed));
-        self.state() == State::Ready && self.record.in_flight.count() < capacity
+        let free = capacity.saturating_sub(self.record.in_flight.count());
+        usize::try_from(free).unwrap_or(usize::MAX)
     }
 
     /// Listens for connections from siblings, and has not been told to leave.

@@ -29,11 +29,12 @@ impl<A: Application> Engine<A> {
         application: &mut A,
     ) -> Result<(Conn<A>, Flow), Absent> {
         let Ended {
-            connection,
+            mut connection,
             outcome,
             failure,
             ..
         } = ended;
+        connection.waits_since = None;
         if let Some(error) = failure {
             application.trouble(
                 &connection.peer,

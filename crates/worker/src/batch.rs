@@ -11,13 +11,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use oxicorn_sys::stream::{self, Progress};
+use slab::Slab;
 
 use crate::application::Application;
 use crate::clock::Moment;
 use crate::connection::{Connection, Phase, Place, Then};
 use crate::deadlines;
 use crate::engine::Engine;
-use crate::seat::{Arrived, Next};
+use crate::seat::{Arrived, Next, Seat};
 
 /// Room for what is received in a batch.
 const INBOUND: usize = 128 * 1024;
@@ -52,7 +53,7 @@ pub(crate) struct Batch {
     inbound: Arc<Vec<u8>>,
     used: usize,
     /// Nothing can be gathered now.
-    is_running: bool,
+    pub is_running: bool,
     gathered: Vec<Gathered>,
     /// Those of `gathered` that have taken their step, or take it now.
     begun: usize,
@@ -64,6 +65,8 @@ pub(crate) struct Batch {
     /// How many it will be after the next long call.
     next_sober: u32,
     began: Moment,
+    /// A step of this batch, or of the one before, took long, so that others may have waited.
+    is_slow: bool,
 }
 
 /// A connection that takes a step in this batch.
@@ -135,6 +138,16 @@ impl Batch {
         next
     }
 
+    /// Moves the one that was added last before all whose turn has not come and that `has_come_later`.
+    fn bring_forward(&mut self, has_come_later: impl Fn(Place) -> bool) {
+        let behind = self.gathered.get_mut(self.begun..).unwrap_or_default();
+        if let Some((_, others)) = behind.split_last()
+            && let Some(index) = others.iter().position(|one| has_come_later(one.place))
+        {
+            behind.get_mut(index..).unwrap_or_default().rotate_right(1);
+        }
+    }
+
     /// Every step is taken: the next batch may be gathered.
     fn end(&mut self) {
         self.is_running = false;
@@ -161,9 +174,6 @@ impl<A: Application> Engine<A> {
         if self.batch.is_running {
             // Its bytes have to wait for the next turn.
             return self.watch(key);
-        }
-        if self.is_given_away(key) {
-            return;
         }
         let Some(seat) = self.seats.get_mut(key) else {
             return;
@@ -198,6 +208,9 @@ impl<A: Application> Engine<A> {
     /// Works off what was gathered and sends what came of it.
     pub(crate) fn run_batch(&mut self, application: &mut A) {
         self.batch.began = self.now;
+        if std::mem::take(&mut self.batch.is_slow) || self.has_strangers {
+            self.sort_by_wait();
+        }
         let inbound = Arc::clone(&self.batch.inbound);
         self.batch.is_running = true;
         while let Some(Gathered { place, bytes }) = self.batch.next() {
@@ -214,12 +227,43 @@ impl<A: Application> Engine<A> {
             self.step(place, arrived, application);
             if u128::from(self.now.micros_since(self.batch.began)) > PATIENCE.as_micros() {
                 self.send_waiting();
+                self.batch.is_slow = true;
+                self.take_in_late(application);
                 self.batch.began = self.now;
             }
         }
         self.batch.end();
         self.has_strangers = false;
         self.send_waiting();
+    }
+
+    /// Who has waited longest comes first. Where it is known of nobody nothing changes.
+    fn sort_by_wait(&mut self) {
+        let seats = &self.seats;
+        self.batch
+            .gathered
+            .sort_by_key(|one| waits_since(seats, one.place));
+    }
+
+    /// Between two steps of a batch that goes on for long: who waits elsewhere must not wait for all of it.
+    #[cold]
+    fn take_in_late(&mut self, application: &mut A) {
+        if self.batch.behind().is_empty() || self.is_draining() {
+            return;
+        }
+        let known = self.batch.gathered.len();
+        if self.take_over() && self.batch.gathered.len() > known {
+            let seats = &self.seats;
+            let latest = self.batch.gathered.last().map(|one| one.place);
+            let since = latest.map(|place| waits_since(seats, place));
+            self.batch
+                .bring_forward(|place| Some(waits_since(seats, place)) > since);
+        }
+        if self.options.has_siblings && !self.options.queue.is_limited() {
+            for listener in 0..self.listeners.len() {
+                self.accept(listener, application);
+            }
+        }
     }
 
     /// Notes that a connection's response waits in the output buffer; `next` is what follows it.
@@ -300,9 +344,35 @@ impl<A: Application> Engine<A> {
     }
 }
 
+/// For the order of service; whoever was not noticed has come last.
+fn waits_since<C>(seats: &Slab<Seat<C>>, place: Place) -> Moment {
+    seats
+        .get(place.key)
+        .filter(|seat| seat.generation == place.generation)
+        .and_then(|seat| seat.connection.as_ref()?.waits_since)
+        .unwrap_or(Moment::from_micros(u64::MAX))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_comes_late_has_its_turn_before_those_that_came_after_it() {
+        let place = |key| Place { key, generation: 1 };
+        let mut batch = Batch::new();
+        for key in [1, 2, 4, 5] {
+            batch.gather_input(place(key));
+        }
+        let next = |batch: &mut Batch| batch.next().unwrap().place.key;
+        assert_eq!(next(&mut batch), 1);
+        batch.gather_input(place(3));
+        batch.bring_forward(|other| other.key > 3);
+        batch.gather_input(place(9));
+        batch.bring_forward(|other| other.key > 9);
+        let order: Vec<usize> = (0..5).map(|_| next(&mut batch)).collect();
+        assert_eq!(order, [2, 3, 4, 5, 9]);
+    }
 
     #[test]
     fn each_long_call_ends_the_waiting_for_twice_as_long() {

@@ -40,7 +40,6 @@ impl<A: Application> Engine<A> {
         self.requests = self.requests.saturating_add(1);
         connection.requests = connection.requests.saturating_add(1);
         let started = self.started(&mut connection);
-        connection.waits_since = None;
         if Some(self.requests) == self.options.limits.requests {
             self.retire(Retirement::Requests, application);
         }
@@ -58,6 +57,11 @@ impl<A: Application> Engine<A> {
             peer,
             started.millis(),
         );
+        if started != began
+            && let Some(alarm) = &self.alarm
+        {
+            alarm.raise();
+        }
         if A::INLINE && !A::STREAMS {
             // The arbiter counts from there.
             self.slot.beat(started.millis());

@@ -30,6 +30,7 @@ use crate::memory::Budget;
 use crate::options::Options;
 use crate::pace::Pace;
 use crate::seat::{Arrived, Next, Seat, pack, unpack};
+use crate::watchdog::{Alarm, Watchdog};
 
 /// Readiness reports taken from the kernel at once.
 pub(crate) const EVENTS: usize = 256;
@@ -100,6 +101,8 @@ pub struct Engine<A: Application> {
     woken: bool,
     /// The watchdog has answered requests that run elsewhere.
     pub(crate) has_overdue: bool,
+    /// Of the watchdog.
+    pub(crate) alarm: Option<Alarm>,
 }
 
 /// A wait for readiness that does not need the engine.
@@ -190,6 +193,7 @@ impl<A: Application> Engine<A> {
             refusals_told: 0,
             woken: false,
             has_overdue: false,
+            alarm: None,
             options,
         };
         engine.poller.add(wakeup, WAKEUP, Interest::Readable)?;
@@ -201,6 +205,11 @@ impl<A: Application> Engine<A> {
         engine.slot.beat(now.millis());
         engine.measure_memory();
         Ok(engine)
+    }
+
+    /// The watchdog of its requests.
+    pub fn watched_by(&mut self, watchdog: Option<&Watchdog>) {
+        self.alarm = watchdog.and_then(Watchdog::alarm);
     }
 
     pub(crate) fn watch_listeners(&self) -> io::Result<()> {
@@ -247,6 +256,8 @@ impl<A: Application> Engine<A> {
 
     /// Does everything that the last [`Engine::poll`] found ready.
     pub fn turn(&mut self, ready: usize, application: &mut A) {
+        // Of a helper that works between turns.
+        self.clear_up(application);
         self.begin_turn();
         self.date.refresh(self.now);
         self.pace = Pace::new(self.now);

@@ -201,6 +201,23 @@ impl<C> Exchange<C> {
         matches!(self.connection.reply.stage, Stage::Complete { .. })
     }
 
+    /// Nobody will answer it but whoever has it now; false if the watchdog has answered. For a request that may be
+    /// taken back.
+    pub fn reserve(&mut self) -> bool {
+        self.claim.take()
+    }
+
+    /// Since when the request has waited, if it has a place in a queue.
+    pub(crate) fn waits_since(&mut self) -> &mut Option<Moment> {
+        &mut self.connection.waits_since
+    }
+
+    /// Takes back a request that was not started: its connection, and the buffer for its answer.
+    pub(crate) fn withdraw(mut self) -> (Box<Connection<C>>, Vec<u8>) {
+        self.connection.reply = Reply::default();
+        (self.connection, self.buffer)
+    }
+
     /// The connection, for another protocol. Whether it still is one shows with the next
     /// [`Raw::send`].
     pub fn into_raw(mut self) -> Raw<C> {

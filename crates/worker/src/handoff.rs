@@ -13,7 +13,7 @@ use oxicorn_sys::epoll::Poller;
 use oxicorn_sys::ledger;
 use oxicorn_sys::listen;
 use oxicorn_sys::scoreboard::Slot;
-use oxicorn_sys::stream::PeerAddress;
+use oxicorn_sys::stream::{self, PeerAddress, Progress};
 use slab::Slab;
 
 use crate::application::Application;
@@ -26,6 +26,9 @@ use crate::seat::Seat;
 /// Connections passed on a turn by a worker that leaves: so many that the others' are not stuck
 /// behind them for long.
 const PASSED_ON: usize = 64;
+
+/// Received at once from a connection that came in the middle of a batch.
+const SLICE: usize = 16 * 1024;
 
 /// A worker's part in the exchange of connections.
 pub(crate) struct Dispatch {
@@ -116,6 +119,36 @@ impl Sender {
         siblings.filter(|sibling| sibling.has_time()).count()
     }
 
+    /// How many connections they would begin with at once.
+    pub fn free_places(&self) -> usize {
+        self.slot
+            .siblings()
+            .map(|sibling| sibling.free_places())
+            .fold(0, usize::saturating_add)
+    }
+
+    /// What waits in the channel has been given to workers that had time, and have none any more: where this one is
+    /// about to be killed the others may well be, too. From now on it counts as what this one gives away now.
+    pub fn mark_rescued(&self, inbox: &mut Vec<u8>) {
+        inbox.resize(LONGEST, 0);
+        for _ in 0..PASSED_ON {
+            let Ok(Some((socket, length))) = self.channel.receive(inbox) else {
+                return;
+            };
+            let Some((mut parcel, received)) = inbox.get(..length).and_then(Parcel::read) else {
+                continue;
+            };
+            let is_marked = std::mem::replace(&mut parcel.is_rescued, true);
+            // There is room where it was.
+            self.send_parcel(&parcel, [received, b""], |channel, pieces| {
+                channel.send(socket.as_fd(), pieces)
+            });
+            if is_marked {
+                return;
+            }
+        }
+    }
+
     /// Another worker will begin with a connection sooner or later.
     fn is_sibling_there(&self) -> bool {
         self.slot.siblings().any(|sibling| sibling.takes_over())
@@ -130,6 +163,19 @@ pub(crate) fn part_with<C>(poller: &Poller, seats: &mut Slab<Seat<C>>, key: usiz
         let _ = poller.remove(&connection.socket);
     }
     connection.client.take()
+}
+
+/// Receives what has come, where nothing can be gathered. What is not there now comes with the next turn.
+fn receive_early<C>(connection: &mut Connection<C>) {
+    let known = connection.input.len();
+    connection.input.resize(known.saturating_add(SLICE), 0);
+    let room = connection.input.get_mut(known..).unwrap_or_default();
+    let length = match stream::receive(&connection.socket, room) {
+        Progress::Bytes(length) => length,
+        Progress::WouldBlock | Progress::Ended => 0,
+    };
+    connection.input.truncate(known.saturating_add(length));
+    connection.input.shrink_to_fit();
 }
 
 impl<A: Application> Engine<A> {
@@ -158,43 +204,18 @@ impl<A: Application> Engine<A> {
         Ok(())
     }
 
-    /// All threads that could run requests are in calls, or not any more: what comes meanwhile is given
-    /// to workers that have time. For a loop that can turn during calls; others have
-    /// [`Engine::relief`].
+    /// All threads that could run requests are in calls, or not any more: nothing is taken from other workers
+    /// meanwhile. For a loop that can turn during calls.
     pub fn set_full(&mut self, is_full: bool) {
         if let Some(dispatch) = &mut self.dispatch {
             dispatch.is_full = is_full;
         }
     }
 
-    /// Gives away a connection that has something to say, if this worker is full and another is not.
-    #[inline]
-    pub(crate) fn is_given_away(&mut self, key: usize) -> bool {
-        match &self.dispatch {
-            Some(dispatch) if dispatch.is_full => self.give_away(key),
-            _ => false,
-        }
-    }
-
-    #[cold]
-    fn give_away(&mut self, key: usize) -> bool {
-        let (Some(dispatch), Some(seat)) = (&self.dispatch, self.seats.get(key)) else {
-            return false;
-        };
-        let connection = seat.connection.as_ref().filter(|one| one.is_movable());
-        let is_sent = connection.is_some_and(|connection| {
-            dispatch.sender.free_siblings() > 0 && dispatch.sender.send(connection, b"")
-        });
-        if is_sent {
-            drop(part_with(&self.poller, &mut self.seats, key));
-        }
-        is_sent
-    }
-
     /// Takes one connection out of the channel: a second one might find another worker with more time.
     /// False: there was none.
     pub(crate) fn take_over(&mut self) -> bool {
-        let Some(dispatch) = &mut self.dispatch else {
+        let Some(dispatch) = self.dispatch.as_mut().filter(|one| !one.is_full) else {
             return false;
         };
         let Ok(Some((socket, length))) = dispatch.sender.channel.receive(&mut dispatch.inbox)
@@ -226,9 +247,12 @@ impl<A: Application> Engine<A> {
             connection.deadline = self.idle_deadline();
         }
         self.has_strangers |= parcel.waits_since.is_some();
-        let has_input = !input.is_empty();
-        connection.is_gathered = has_input;
         connection.input = input;
+        if self.batch.is_running {
+            receive_early(&mut connection);
+        }
+        let has_input = !connection.input.is_empty();
+        connection.is_gathered = has_input;
         let place = self.seat(connection);
         if has_input {
             self.batch.gather_input(place);

@@ -33,7 +33,7 @@ const STACK: usize = 256 * 1024;
 /// It runs in the helper's thread, so it must not block, not take the interpreter, and not wait for
 /// a lock whose holder may wait for the interpreter.
 pub trait Watcher: Send {
-    /// A call has gone on for `age`, which is at least a [`TICK`]. Says at which age it wants to be
+    /// A call has gone on for `age`, which is at least the helper's tick. Says at which age it wants to be
     /// asked again about the same call, should that still run then; `None`: not again.
     ///
     /// The call may be over by now, and its thread in the next one: where that makes a difference,
@@ -119,6 +119,17 @@ impl Calls {
             .count()
     }
 
+    /// No thread is left that could begin with one.
+    pub fn are_at_most(&self) -> bool {
+        self.count() == self.lines.len()
+    }
+
+    /// When the oldest of the calls began that run now.
+    pub fn oldest(&self) -> Option<Moment> {
+        let running = self.look().filter(|(_, is_running)| *is_running);
+        running.map(|(began, _)| began).min()
+    }
+
     /// What each thread is at, in order.
     fn look(&self) -> impl Iterator<Item = (Moment, bool)> {
         self.lines.iter().map(|line| {
@@ -152,13 +163,18 @@ pub struct Helper {
 }
 
 impl Helper {
-    /// Starts it. In a worker, after the fork: a thread does not survive one.
+    /// Starts it. In a worker, after the fork: a thread does not survive one. Calls are looked at once they are as
+    /// old as `tick`, which is a [`TICK`] or more.
     ///
     /// # Errors
     ///
     /// When the system has no thread left.
-    pub fn start(calls: &Arc<Calls>, watchers: Vec<Box<dyn Watcher>>) -> io::Result<Helper> {
-        let schedule = Schedule::new(calls.lines.len(), watchers.len(), TICK);
+    pub fn start(
+        calls: &Arc<Calls>,
+        watchers: Vec<Box<dyn Watcher>>,
+        tick: Duration,
+    ) -> io::Result<Helper> {
+        let schedule = Schedule::new(calls.lines.len(), watchers.len(), tick);
         let routine = Routine {
             calls: Arc::clone(calls),
             watchers,
@@ -269,8 +285,12 @@ mod tests {
     fn a_sleeping_helper_notices_a_call_and_asks_again_while_it_goes_on() {
         let calls = Calls::new(2);
         let (sender, reports) = channel();
-        let helper =
-            Helper::start(&calls, vec![Box::new(Faulty), Box::new(Report(sender))]).unwrap();
+        let helper = Helper::start(
+            &calls,
+            vec![Box::new(Faulty), Box::new(Report(sender))],
+            TICK,
+        )
+        .unwrap();
         while !calls.is_asleep.load(Ordering::SeqCst) {
             thread::yield_now();
         }
@@ -299,7 +319,7 @@ mod tests {
     fn no_call_is_missed_however_it_falls_on_the_helpers_sleep() {
         let calls = Calls::new(1);
         let (sender, reports) = channel();
-        let _helper = Helper::start(&calls, vec![Box::new(Report(sender))]).unwrap();
+        let _helper = Helper::start(&calls, vec![Box::new(Report(sender))], TICK).unwrap();
         for _ in 0..50 {
             let call = calls.begin(0, Moment::from_micros(1));
             while reports.recv_timeout(PATIENCE).unwrap().0 != call {}

@@ -16,6 +16,7 @@ use crate::clock::Moment;
 use crate::engine::Engine;
 use crate::overload::{Newcomer, Refusal};
 use crate::queue::NotStarted;
+use crate::relief::Lent;
 use crate::seat::Seat;
 
 /// Shared by the loop and the helper.
@@ -59,6 +60,16 @@ impl<C> Loan<C> {
 }
 
 impl<C> Table<C> {
+    /// For whoever relieves the loop.
+    pub fn lent(&mut self) -> Lent<'_, C> {
+        Lent {
+            seats: &mut self.seats,
+            batch: &self.batch,
+            outbound: &self.outbound,
+            listeners: &self.listeners,
+        }
+    }
+
     #[inline]
     fn swap(
         &mut self,
@@ -127,24 +138,43 @@ impl<A: Application> Engine<A> {
             loan.table.started = started;
             loan.is_lent = true;
         }
-        if A::INLINE
-            && let Some(calls) = &self.calls
-        {
+        if let Some(calls) = &self.calls {
             calls.begin(0, now);
         }
+    }
+
+    /// A loop that waits outside of the engine goes there: until [`Engine::resume`] nothing is to be asked of the
+    /// engine but [`Engine::poll`] and when it is due. For engines that have a [`Relief`](crate::Relief).
+    pub fn lend(&mut self) {
+        if self.calls.is_some() {
+            let now = Moment::now();
+            self.enter_call(now, now);
+        }
+    }
+
+    /// The loop is back. Does nothing if it was not away.
+    #[inline]
+    pub fn resume(&mut self, application: &mut A) {
+        self.leave_call(application);
     }
 
     /// The call is over.
     #[inline]
     pub(crate) fn leave_call(&mut self, application: &mut A) {
         self.reclaim();
+        self.clear_up(application);
+    }
+
+    /// Does what the helper has left to do.
+    #[inline]
+    pub(crate) fn clear_up(&mut self, application: &mut A) {
         if !self.left.is_empty() {
-            self.clear_up(application);
+            self.work_off(application);
         }
     }
 
     #[cold]
-    fn clear_up(&mut self, application: &mut A) {
+    fn work_off(&mut self, application: &mut A) {
         let left = std::mem::take(&mut self.left);
         drop(left.clients);
         for Refusal { peer, received } in left.refusals {
@@ -158,9 +188,7 @@ impl<A: Application> Engine<A> {
     /// Takes back what was lent; also after a panic, when it may not be lent any more.
     #[inline]
     pub(crate) fn reclaim(&mut self) {
-        if A::INLINE
-            && let Some(calls) = &self.calls
-        {
+        if let Some(calls) = &self.calls {
             calls.end(0);
         }
         let Some(shared) = &self.lent else { return };

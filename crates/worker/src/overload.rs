@@ -15,10 +15,10 @@ use crate::batch::Batch;
 use crate::clock::{DateLine, Moment};
 use crate::connection::{Peer, Phase, Place};
 use crate::deadlines;
+use crate::desk::{Desk, Ready};
 use crate::engine::Engine;
 use crate::handoff::Sender;
 use crate::queue::{NotStarted, Queue, unavailable};
-use crate::relief::{Desk, Ready};
 use crate::seat::Next;
 
 /// New connections taken a look.
@@ -79,17 +79,17 @@ impl Overload {
         }
     }
 
-    /// Looks at all that waits, those that came first at first.
+    /// Looks at all that waits, those that came first at first, behind others that wait as well.
     pub fn keep_limits<C>(
         &mut self,
         desk: &mut Desk<'_, C>,
         batch: &Batch,
         ready: &Ready,
+        others: usize,
         door: &mut Door<'_>,
         now: Moment,
     ) {
-        self.date.refresh(now);
-        let mut waiting = 0;
+        let mut waiting = others;
         let gathered = batch.behind().iter();
         let waits = gathered
             .filter_map(|one| Some((one.place, Some(batch.received(one)?))))
@@ -153,6 +153,22 @@ impl Overload {
             *waiting = waiting.saturating_add(1);
             return;
         }
+        self.turn_away(desk, place, received, door.refusals, now);
+    }
+
+    /// Answers with 503 and ends the connection.
+    pub fn turn_away<C>(
+        &mut self,
+        desk: &mut Desk<'_, C>,
+        place: Place,
+        received: Option<&[u8]>,
+        refusals: &mut Vec<Refusal>,
+        now: Moment,
+    ) {
+        let Some(connection) = desk.at(place) else {
+            return;
+        };
+        self.date.refresh(now);
         let received = match received {
             Some(received) => received,
             None => match stream::receive(&connection.socket, &mut self.buffer) {
@@ -165,7 +181,7 @@ impl Overload {
             [] => received,
             input => input,
         };
-        door.refusals.push(Refusal {
+        refusals.push(Refusal {
             peer: connection.peer.clone(),
             received: first.get(..QUOTED).unwrap_or(first).to_vec(),
         });
@@ -180,6 +196,7 @@ impl Overload {
     }
 
     fn weigh_newcomers(&mut self, waiting: &mut usize, door: &mut Door<'_>, now: Moment) {
+        self.date.refresh(now);
         let mut newcomers = std::mem::take(door.newcomers);
         self.weigh_all(&mut newcomers, waiting, now);
         *door.newcomers = newcomers;

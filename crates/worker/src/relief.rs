@@ -5,23 +5,27 @@
 //! connection is left for the loop's thread.
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use oxicorn_sys::epoll::{Interest, Poller, Token};
-use oxicorn_sys::stream::{self, Progress};
+use oxicorn_sys::epoll::Poller;
+use oxicorn_sys::scoreboard::Slot;
 use slab::Slab;
 
 use crate::application::Application;
-use crate::batch::{Batch, ToSend};
+use crate::batch::Batch;
 use crate::clock::Moment;
-use crate::connection::{Connection, Place};
-use crate::engine::{CHANNEL, EVENTS, Engine, LISTENER, WAKEUP};
-use crate::handoff::{Sender, part_with};
+use crate::desk::Desk;
+use crate::engine::{EVENTS, Engine};
+use crate::handoff::Sender;
 use crate::helper::{Call, Calls, TICK, Watcher};
-use crate::lending::{Loan, Shared, lock};
+use crate::lending::{Leftovers, Shared, lock};
 use crate::overload::{Door, Overload};
-use crate::seat::{Next, Seat, pack, unpack};
+use crate::seat::Seat;
+
+/// One in so many looks that can do nothing else takes note of who waits: they are served in that order.
+const NOTED: u32 = 8;
 
 /// How long before a request's time is over the connections that wait behind it are brought to safety.
 const RESCUE: Duration = Duration::from_millis(50);
@@ -30,15 +34,52 @@ const RESCUE: Duration = Duration::from_millis(50);
 /// a request gets at least that has waited in a worker until it was killed.
 pub(crate) const PART: u32 = 4;
 
-/// Relieves one loop.
+/// How often a call that goes on is looked at after its time is over, where nobody else has to be watched for.
+const LATE_LOOK: Duration = Duration::from_millis(20);
+
+/// Relieves one loop that runs its calls itself.
 pub struct Relief<C> {
     shared: Shared<C>,
     calls: Arc<Calls>,
-    poller: Poller,
-    sender: Option<Sender>,
-    overload: Option<Overload>,
+    means: Means,
+    purpose: Purpose,
+    bell: Option<Bell>,
+}
+
+/// What a loop is relieved of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Of whatever waits behind a call that outlasts a tick.
+    Dispatch,
+    /// Only of what waits behind a call that takes a good part of its time limit, and perhaps never ends.
+    Rescue(Duration),
+}
+
+/// For a loop that waits outside of the engine, where waiting and being blocked look alike.
+struct Bell {
+    /// The bell was rung during this wait.
+    suspect: Option<Call>,
+    /// Where its requests are listed.
+    slot: Slot,
+    /// Has the loop take a turn, if it is well.
+    ring: Box<dyn FnMut() + Send>,
+}
+
+/// What relieving a loop takes.
+pub(crate) struct Means {
+    pub poller: Poller,
+    pub sender: Option<Sender>,
+    /// Gives to workers that have time, and not only to whoever replaces this one.
+    gives_to_siblings: bool,
+    pub overload: Option<Overload>,
     /// Of a request.
-    timeout: Option<Duration>,
+    pub timeout: Option<Duration>,
+    /// Looks that found nobody to give anything to.
+    looks: u32,
+    /// It is about to be killed, and what waits in the channel is marked.
+    has_marked: bool,
+    /// Where messages are received for that.
+    inbox: Vec<u8>,
 }
 
 impl<A: Application> Engine<A> {
@@ -47,15 +88,32 @@ impl<A: Application> Engine<A> {
     /// # Errors
     ///
     /// When no descriptor is left.
-    pub fn relief(&mut self, calls: &Arc<Calls>) -> io::Result<Relief<A::Client>> {
+    pub fn relief(
+        &mut self,
+        calls: &Arc<Calls>,
+        purpose: Purpose,
+    ) -> io::Result<Relief<A::Client>> {
         self.calls = Some(Arc::clone(calls));
+        let means = self.means(purpose)?;
         let shared = self.lent.get_or_insert_default();
         Ok(Relief {
             shared: Arc::clone(shared),
             calls: Arc::clone(calls),
+            means,
+            purpose,
+            bell: None,
+        })
+    }
+
+    pub(crate) fn means(&self, purpose: Purpose) -> io::Result<Means> {
+        Ok(Means {
+            gives_to_siblings: purpose == Purpose::Dispatch,
             poller: self.poller.share(EVENTS)?,
             overload: self.overload(),
             timeout: self.options.timeout,
+            looks: 0,
+            has_marked: false,
+            inbox: Vec::new(),
             sender: self
                 .dispatch
                 .as_ref()
@@ -64,42 +122,157 @@ impl<A: Application> Engine<A> {
     }
 }
 
+impl<C> Relief<C> {
+    /// For a loop that lends its connections also while it waits ([`Engine::lend`]): `ring` has it take a turn.
+    pub fn with_bell(mut self, slot: Slot, ring: impl FnMut() + Send + 'static) -> Relief<C> {
+        self.bell = Some(Bell {
+            suspect: None,
+            slot,
+            ring: Box::new(ring),
+        });
+        self
+    }
+}
+
 impl<C: Send> Watcher for Relief<C> {
     fn outlasted(&mut self, call: Call, age: Duration) -> Option<Duration> {
         let shared = Arc::clone(&self.shared);
         let mut loan = lock(&shared);
         // Once the lock is held the call cannot end without waiting for it.
-        if self.calls.is_running(call) {
-            self.relieve(&mut loan);
+        if !self.calls.is_running(call) {
+            return None;
         }
-        Some(age.saturating_add(TICK))
+        let (table, left) = loan.open()?;
+        let now = Moment::now();
+        let since = table.started.until(now);
+        let since = match &self.bell {
+            Some(bell) => since.max(bell.age_of_oldest(now)),
+            None => since,
+        };
+        let hope = Hope::at(since, self.means.timeout);
+        let mut lent = table.lent();
+        let is_well = match &mut self.bell {
+            Some(bell) if hope != Hope::Good => bell.may_be_well(call),
+            Some(_) => true,
+            None => self.purpose != Purpose::Dispatch && hope == Hope::Good,
+        };
+        if !is_well {
+            self.means.relieve(&mut lent, left, hope, 0, now);
+            if let Some(bell) = &mut self.bell {
+                (bell.ring)();
+            }
+        }
+        Some(age.saturating_add(self.purpose.until_next_look(since, self.means.timeout)))
     }
 }
 
-impl<C> Relief<C> {
-    fn relieve(&mut self, loan: &mut Loan<C>) {
-        let Some((table, left)) = loan.open() else {
-            return;
+impl Bell {
+    /// What blocks the loop, if anything does, may be a request that had waited elsewhere.
+    fn age_of_oldest(&self, now: Moment) -> Duration {
+        let (oldest, _) = self.slot.overdue(0);
+        Duration::from_millis(oldest.map_or(0, |began| now.millis().saturating_sub(began)))
+    }
+
+    /// The loop only waits, as far as it is known: one that is well is back before it is asked about again.
+    fn may_be_well(&mut self, call: Call) -> bool {
+        let is_known = self.suspect.replace(call) == Some(call);
+        if !is_known {
+            (self.ring)();
+        }
+        !is_known
+    }
+}
+
+impl Purpose {
+    /// How long a call goes on before the helper has to notice it.
+    pub fn tick(self) -> Duration {
+        match self {
+            Purpose::Dispatch => TICK,
+            Purpose::Rescue(timeout) => part(timeout, 4 * PART).max(TICK),
+        }
+    }
+
+    /// A call that has gone on since that long is looked at again after this time.
+    fn until_next_look(self, since: Duration, timeout: Option<Duration>) -> Duration {
+        let (Purpose::Rescue(_), Some(timeout)) = (self, timeout) else {
+            return TICK;
         };
+        let next = match Hope::at(since, Some(timeout)) {
+            Hope::Good => part(timeout, PART),
+            Hope::Dim => since
+                .saturating_add(self.tick())
+                .min(timeout.saturating_sub(RESCUE)),
+            Hope::Gone => since.saturating_add(LATE_LOOK),
+        };
+        next.saturating_sub(since).max(TICK)
+    }
+}
+
+fn part(timeout: Duration, parts: u32) -> Duration {
+    timeout.checked_div(parts).unwrap_or_default()
+}
+
+/// What a loop works with, while it is inside of a call.
+pub(crate) struct Lent<'a, C> {
+    pub seats: &'a mut Slab<Seat<C>>,
+    pub batch: &'a Batch,
+    /// Responses that are ready.
+    pub outbound: &'a [u8],
+    pub listeners: &'a [OwnedFd],
+}
+
+impl Means {
+    /// Workers that would begin with a connection at once.
+    pub fn free_siblings(&self) -> usize {
+        let sender = self.sender.as_ref().filter(|_| self.gives_to_siblings);
+        sender.map_or(0, Sender::free_siblings)
+    }
+
+    /// The same for workers that run several at a time.
+    pub fn free_places(&self) -> usize {
+        let sender = self.sender.as_ref().filter(|_| self.gives_to_siblings);
+        sender.map_or(0, Sender::free_places)
+    }
+
+    /// Does for a loop what it cannot do now. So many others wait before what it knows of.
+    pub fn relieve<C>(
+        &mut self,
+        lent: &mut Lent<'_, C>,
+        left: &mut Leftovers<C>,
+        hope: Hope,
+        others: usize,
+        now: Moment,
+    ) {
+        let siblings = self.free_siblings();
         let mut desk = Desk {
             poller: &mut self.poller,
-            seats: &mut table.seats,
+            seats: lent.seats,
             clients: &mut left.clients,
         };
-        for to_send in table.batch.to_send() {
-            desk.send_response(to_send, &table.outbound);
+        for to_send in lent.batch.to_send() {
+            desk.send_response(to_send, lent.outbound);
         }
-        let siblings = self.sender.as_ref().map_or(0, Sender::free_siblings);
-        let now = Moment::now();
-        let hope = Hope::at(table.started.until(now), self.timeout);
         let overload = self
             .overload
             .as_mut()
             .filter(|overload| overload.queue.is_limited() || hope != Hope::Good);
         if siblings == 0 && overload.is_none() {
+            self.looks = self.looks.wrapping_add(1);
+            if self.looks.is_multiple_of(NOTED) {
+                let ready = desk.ready();
+                desk.note_waits(lent.batch, &ready, now);
+            }
             return;
         }
         let is_rescue = hope == Hope::Gone;
+        if let Some(sender) = self
+            .sender
+            .as_ref()
+            .filter(|_| is_rescue && !self.has_marked)
+        {
+            sender.mark_rescued(&mut self.inbox);
+        }
+        self.has_marked = is_rescue;
         let ready = desk.ready();
         // What is in the channel is in no worker's queue: where queues have limits it has to be little.
         // Where they have none there is no need to count: what siblings do not take soon this worker
@@ -111,7 +284,10 @@ impl<C> Relief<C> {
         let sender = self.sender.as_ref().filter(|_| siblings > 0 || is_rescue);
         let mut given = 0;
         if let Some(sender) = sender {
-            given = desk.give_away(sender, &table.batch, &ready, at_most, is_rescue, now);
+            given = desk.give_away(sender, lent.batch, &ready, at_most, is_rescue, now);
+            if is_rescue {
+                desk.give_idle_away(sender);
+            }
         }
         if let Some(overload) = overload {
             if let Some(sender) = sender {
@@ -123,18 +299,18 @@ impl<C> Relief<C> {
                 return;
             }
             let mut door = Door {
-                listeners: &table.listeners,
+                listeners: lent.listeners,
                 newcomers: &mut left.newcomers,
                 refusals: &mut left.refusals,
             };
-            overload.keep_limits(&mut desk, &table.batch, &ready, &mut door, now);
+            overload.keep_limits(&mut desk, lent.batch, &ready, others, &mut door, now);
         }
     }
 }
 
 /// Whether a call will come to an end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Hope {
+pub(crate) enum Hope {
     /// It is young.
     Good,
     /// It has gone on for long: who waits behind it is taken note of.
@@ -144,159 +320,12 @@ enum Hope {
 }
 
 impl Hope {
-    fn at(age: Duration, timeout: Option<Duration>) -> Hope {
+    pub fn at(age: Duration, timeout: Option<Duration>) -> Hope {
         match timeout {
             Some(timeout) if age.saturating_add(RESCUE) >= timeout => Hope::Gone,
-            Some(timeout) if age >= timeout.checked_div(PART).unwrap_or_default() => Hope::Dim,
+            Some(timeout) if age >= part(timeout, PART) => Hope::Dim,
             _ => Hope::Good,
         }
-    }
-}
-
-/// Who has something to say.
-#[derive(Default)]
-pub(crate) struct Ready {
-    pub connections: Vec<Place>,
-    pub listeners: Vec<usize>,
-}
-
-/// A loan and the means to work with it.
-pub(crate) struct Desk<'a, C> {
-    poller: &'a mut Poller,
-    seats: &'a mut Slab<Seat<C>>,
-    /// What the loop's thread has to drop.
-    clients: &'a mut Vec<C>,
-}
-
-impl<C> Desk<'_, C> {
-    /// Gives away what waits, as much as there is room for in the channel; says how many.
-    fn give_away(
-        &mut self,
-        sender: &Sender,
-        batch: &Batch,
-        ready: &Ready,
-        at_most: usize,
-        is_rescue: bool,
-        now: Moment,
-    ) -> usize {
-        // An end of the stream makes no work that is worth a move.
-        let gathered = batch.behind().iter();
-        let waits = gathered
-            .filter_map(|one| Some((one.place, batch.received(one)?)))
-            .chain(
-                ready
-                    .connections
-                    .iter()
-                    .map(|place| (*place, b"".as_slice())),
-            );
-        let mut given = 0_usize;
-        for (place, received) in waits {
-            if given >= at_most {
-                break;
-            }
-            let Some(connection) = self.at(place).filter(|one| one.is_movable()) else {
-                continue;
-            };
-            connection.waits_since.get_or_insert(now);
-            connection.is_rescued |= is_rescue;
-            if !sender.send(connection, received) {
-                break;
-            }
-            self.part_with(place);
-            given = given.saturating_add(1);
-        }
-        given
-    }
-
-    /// What could be read now.
-    fn ready(&mut self) -> Ready {
-        let mut found = Ready::default();
-        for index in 0..self.poller.wait(Duration::ZERO).unwrap_or(0) {
-            let Some(event) = self.poller.ready(index).filter(|event| event.readable) else {
-                continue;
-            };
-            let Token(token) = event.token;
-            let place = unpack(token);
-            if event.token == WAKEUP || event.token == CHANNEL {
-                continue;
-            } else if token & LISTENER != 0 {
-                found.listeners.extend(usize::try_from(token & !LISTENER));
-            } else if self.at(place).is_some_and(|one| !one.is_gathered) {
-                found.connections.push(place);
-            }
-        }
-        found
-    }
-
-    /// Sends a response that waits for the end of the turn, which may be far. What goes wrong, and what
-    /// does not fit, is found again by the loop.
-    fn send_response(&mut self, to_send: &ToSend, outbound: &[u8]) {
-        let place = to_send.place;
-        let Some(connection) = self.at(place) else {
-            return;
-        };
-        let Some(waiting) = connection.waiting.clone() else {
-            return;
-        };
-        let response = outbound.get(waiting.clone()).unwrap_or_default();
-        if response.is_empty() {
-            return;
-        }
-        let progress = if to_send.next != Next::Close && connection.may_rest() {
-            stream::send_answer(&connection.socket, connection.listener, response)
-        } else {
-            stream::send(&connection.socket, response)
-        };
-        let Progress::Bytes(sent) = progress else {
-            return;
-        };
-        connection.waiting = Some(waiting.start.saturating_add(sent)..waiting.end);
-        if sent < response.len() {
-            return;
-        }
-        if to_send.next != Next::Close {
-            if let Some(connection) = self.at(place) {
-                connection.note_rest(false);
-            }
-            self.watch(place);
-        } else if self.at(place).is_some_and(|one| one.is_movable()) {
-            self.part_with(place);
-        }
-    }
-
-    /// The next request of a connection may come, and be given away, before the loop is back.
-    pub fn watch(&mut self, place: Place) {
-        let token = pack(place.key, place.generation);
-        let poller = &*self.poller;
-        let seat = self.seats.get_mut(place.key);
-        let Some(connection) = seat.and_then(|seat| seat.connection.as_mut()) else {
-            return;
-        };
-        if connection.interest.is_none()
-            && poller
-                .add(&connection.socket, token, Interest::Readable)
-                .is_ok()
-        {
-            connection.interest = Some(Interest::Readable);
-        }
-    }
-
-    /// Connections at all.
-    pub fn count(&self) -> usize {
-        self.seats.len()
-    }
-
-    /// The connection there, if it is not taking a step.
-    pub fn at(&mut self, place: Place) -> Option<&mut Connection<C>> {
-        let seat = self.seats.get_mut(place.key)?;
-        seat.connection
-            .as_deref_mut()
-            .filter(|_| seat.generation == place.generation)
-    }
-
-    fn part_with(&mut self, place: Place) {
-        let client = part_with(self.poller, self.seats, place.key);
-        self.clients.extend(client);
     }
 }
 
@@ -314,5 +343,21 @@ mod tests {
         let at = |ms| Hope::at(Duration::from_millis(ms), Some(Duration::from_secs(2)));
         assert_eq!([at(499), at(500)], [Hope::Good, Hope::Dim]);
         assert_eq!([at(1949), at(1950)], [Hope::Dim, Hope::Gone]);
+    }
+
+    #[test]
+    fn where_only_time_limits_matter_looks_are_few_until_one_is_near() {
+        let timeout = Duration::from_secs(2);
+        let purpose = Purpose::Rescue(timeout);
+        let next = |ms| purpose.until_next_look(Duration::from_millis(ms), Some(timeout));
+        assert_eq!(purpose.tick(), Duration::from_millis(125));
+        assert_eq!(next(130), Duration::from_millis(370));
+        assert_eq!(next(500), Duration::from_millis(125));
+        assert_eq!(next(1900), RESCUE);
+        assert_eq!(next(1950), LATE_LOOK);
+        assert_eq!(
+            Purpose::Dispatch.until_next_look(timeout, Some(timeout)),
+            TICK
+        );
     }
 }

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use crate::clock::Moment;
-use crate::helper::Call;
+use crate::helper::{Call, TICK};
 
 /// In ticks: so much later a long call may be noticed when none was for a while.
 const LONGEST_NAP: u32 = 4;
@@ -79,7 +79,7 @@ impl Schedule {
                     is_calm = false;
                     // At a greater age each time, whatever a watcher says.
                     *due = ask(watcher, Call { thread, began }, age)
-                        .map(|age| began.after(age).max(now.after(self.tick)));
+                        .map(|age| began.after(age).max(now.after(TICK.min(self.tick))));
                 }
                 next = match (next, *due) {
                     (Some(next), Some(due)) => Some(next.min(due)),
@@ -116,7 +116,6 @@ impl Schedule {
 mod tests {
     use super::*;
 
-    const TICK: Duration = Duration::from_millis(1);
     const NAP: Sleep = Sleep::Nap(TICK);
 
     /// A schedule whose watchers' questions are kept.

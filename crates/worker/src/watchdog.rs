@@ -2,12 +2,12 @@
 //!
 //! It needs neither the loop nor the interpreter, so it does its work also while both are stuck. It costs
 //! requests nothing: it reads when they began from the scoreboard, and it wakes up when the oldest could be
-//! overdue, never otherwise.
+//! overdue, or when it hears of one that has waited in a worker until that was killed.
 
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, JoinHandle};
+use std::thread::{self, JoinHandle, Thread};
 use std::time::Duration;
 
 use oxicorn_http::error_page;
@@ -19,6 +19,17 @@ use crate::clock::{DateLine, Moment};
 
 /// Enough for what it does.
 const STACK: usize = 256 * 1024;
+
+/// Has the watchdog look: a request begins whose time is partly over.
+#[derive(Clone)]
+pub struct Alarm(Thread);
+
+impl Alarm {
+    /// After the request is on the scoreboard.
+    pub fn raise(&self) {
+        self.0.unpark();
+    }
+}
 
 /// The thread; it ends when this is dropped.
 pub struct Watchdog {
@@ -56,6 +67,14 @@ impl Watchdog {
             thread: Some(spawned?),
             is_closed,
         })
+    }
+}
+
+impl Watchdog {
+    /// What wakes it up.
+    pub fn alarm(&self) -> Option<Alarm> {
+        let thread = self.thread.as_ref()?;
+        Some(Alarm(thread.thread().clone()))
     }
 }
 
@@ -103,7 +122,8 @@ impl<F: FnMut()> Routine<F> {
         if has_answered {
             (self.expired)();
         }
-        // What begins from now on cannot be overdue earlier than a whole timeout from now.
+        // What begins from now on cannot be overdue earlier than a whole timeout from now, but for those that an alarm
+        // is raised for.
         let due = oldest.unwrap_or(now_ms).saturating_add(timeout);
         Duration::from_millis(due.saturating_sub(now_ms).max(1))
     }

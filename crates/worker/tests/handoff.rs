@@ -18,9 +18,9 @@ use oxicorn_http::trust::Networks;
 use oxicorn_http::{Refused, Settings, proxy};
 use oxicorn_sys::channel::Channel;
 use oxicorn_sys::scoreboard::{Scoreboard, Slot, State};
-use oxicorn_worker::helper::{Calls, Helper};
+use oxicorn_worker::helper::{Calls, Helper, TICK};
 use oxicorn_worker::{
-    Application, Called, Engine, Exchange, Limits, Options, Peer, Request, Retirement,
+    Application, Called, Engine, Exchange, Limits, Options, Peer, Purpose, Request, Retirement,
 };
 
 /// No condition takes longer than this to come true.
@@ -111,8 +111,8 @@ impl Pair {
             let mut engine = Engine::new(options(), listeners, &far, slot).unwrap();
             engine.join(&channel, 1).unwrap();
             let calls = Calls::new(1);
-            let relief = engine.relief(&calls).unwrap();
-            let _helper = Helper::start(&calls, vec![Box::new(relief)]).unwrap();
+            let relief = engine.relief(&calls, Purpose::Dispatch).unwrap();
+            let _helper = Helper::start(&calls, vec![Box::new(relief)], TICK).unwrap();
             slot.set_state(State::Ready);
             let mut application = Named { name, holds };
             while !engine.is_finished() {

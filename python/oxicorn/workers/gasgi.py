@@ -106,6 +106,12 @@ class ASGIWorker(base.Worker):
         self.leaves_until = time.monotonic() + self.cfg.graceful_timeout
         self.wake()
 
+    def handle_abort(self, sig: int, frame: FrameType | None) -> None:
+        """ABRT: the loop is blocked."""
+        if self.driver is not None:
+            self.driver.abort()
+        super().handle_abort(sig, frame)
+
     def wake(self) -> None:
         """Let the engine take a turn. Some loops take the wake-up descriptor of signals for themselves."""
         with contextlib.suppress(BlockingIOError):

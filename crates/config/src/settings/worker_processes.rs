@@ -110,7 +110,8 @@ pub const SETTINGS: &[Setting] = &[
         help: "How many requests may wait in a worker for one that takes long; 0: any number.",
         details: "Further ones are answered with 503 and `Retry-After: 1` at once. New connections \
             count from when they are accepted, which is at once as well. With it or \
-            max_queue_time a worker takes connections even while it is busy.",
+            max_queue_time a worker takes connections even while it is busy. For sync and \
+            gthread, whose requests wait while all threads are busy.",
         ..NUMBER
     },
     Setting {

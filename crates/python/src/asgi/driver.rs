@@ -5,9 +5,10 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::rc::Rc;
 use std::time::Duration;
 
-use oxicorn_worker::Engine;
 use oxicorn_worker::clock::Moment;
+use oxicorn_worker::helper::{Calls, Helper};
 use oxicorn_worker::watchdog::Watchdog;
+use oxicorn_worker::{Engine, Purpose};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -20,7 +21,7 @@ use super::task::Tasks;
 use super::watch::Disconnect;
 use super::websocket;
 use crate::ffi::{Function, resident};
-use crate::worker::{Parent, Parts, drain};
+use crate::worker::{Parent, Parts, drain, duplicate};
 use crate::wsgi::{Access, Hooks, Journal};
 use crate::{overdue, process};
 
@@ -40,6 +41,8 @@ pub struct Driver {
     wakeup: OwnedFd,
     parent: RefCell<Parent>,
     graceful_timeout: f64,
+    /// The worker was aborted: nothing is begun any more.
+    has_aborted: Cell<bool>,
     /// The loop was stopped, which happens once: it may run again for the application's own end.
     has_stopped: Cell<bool>,
     /// The next turn that nothing has to be ready for.
@@ -49,6 +52,8 @@ pub struct Driver {
     cancelled: Cancelled,
     /// Until the driver is closed.
     watchdog: RefCell<Option<Watchdog>>,
+    /// The same.
+    helper: RefCell<Option<Helper>>,
 }
 
 #[pymethods]
@@ -104,6 +109,12 @@ impl Driver {
             let capacity = config.worker_connections.max(1);
             engine.join(&process::channel_of(worker)?, capacity)?;
         }
+        let helper = match overdue::timeout(config.timeout).filter(|_| config.handoff) {
+            Some(timeout) => Some(find_help(worker, &mut engine, timeout)?),
+            None => None,
+        };
+        let watchdog = overdue::watch(worker, true)?;
+        engine.watched_by(watchdog.as_ref());
         let parent = Parent::of(worker)?;
         let descriptor = engine.descriptor().as_raw_fd();
         *shared.engine.borrow_mut() = Some(Work { engine, asgi });
@@ -115,11 +126,13 @@ impl Driver {
             wakeup,
             parent: RefCell::new(parent),
             graceful_timeout: config.graceful_timeout as f64,
+            has_aborted: Cell::new(false),
             has_stopped: Cell::new(false),
             timer: RefCell::new(None),
             tick: RefCell::new(None),
             cancelled: Cancelled::default(),
-            watchdog: RefCell::new(overdue::watch(worker, true)?),
+            watchdog: RefCell::new(watchdog),
+            helper: RefCell::new(helper),
         })
     }
 
@@ -139,6 +152,9 @@ impl Driver {
 
     /// Does what is ready. Stops the loop when the worker has left.
     fn turn(&self, py: Python<'_>) -> PyResult<()> {
+        if self.has_aborted.get() {
+            return Ok(());
+        }
         // An application that runs the loop inside of a turn gets to here once more.
         let Ok(mut guard) = self.shared.engine.try_borrow_mut() else {
             return Ok(());
@@ -146,6 +162,7 @@ impl Driver {
         let Some(Work { engine, asgi }) = &mut *guard else {
             return Ok(());
         };
+        engine.resume(asgi);
         let ready = engine.poll(Duration::ZERO)?;
         self.shared.in_turn(|| engine.turn(ready, asgi));
         if engine.take_wakeup() {
@@ -166,7 +183,9 @@ impl Driver {
         }
         self.look_around(py, work)?;
         self.set_timer(py, work.engine.now(), work.engine.due())?;
-        if work.engine.take_overdue() {
+        let is_overdue = work.engine.take_overdue();
+        work.engine.lend();
+        if is_overdue {
             let expired = std::mem::take(&mut work.asgi.expired);
             drop(guard);
             self.cancelled.end(py, self.worker.bind(py), &expired)?;
@@ -181,6 +200,12 @@ impl Driver {
         self.turn(py)
     }
 
+    /// Begins nothing more: the worker is about to be killed. A loop that was blocked goes through what it has at
+    /// hand before it stops, and would be blocked by the next request of the kind.
+    fn abort(&self) {
+        self.has_aborted.set(true);
+    }
+
     /// Takes the engine out of the loop, and closes what is left of its connections.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         self.event_loop
@@ -189,10 +214,11 @@ impl Driver {
         if let Some((_, timer)) = self.timer.borrow_mut().take() {
             timer.call_method0(py, "cancel")?;
         }
-        let watchdog = self.watchdog.borrow_mut().take();
-        py.detach(|| drop(watchdog));
-        let work = self.shared.engine.borrow_mut().take();
-        if let Some(work) = &work {
+        let (watchdog, helper) = (self.watchdog.take(), self.helper.take());
+        py.detach(|| drop((watchdog, helper)));
+        let mut work = self.shared.engine.borrow_mut().take();
+        if let Some(work) = &mut work {
+            work.engine.resume(&mut work.asgi);
             self.worker.bind(py).setattr("nr", work.engine.requests())?;
         }
         *self.shared.turn.borrow_mut() = None;
@@ -231,6 +257,27 @@ impl Driver {
         });
         requests.chain(sockets).collect()
     }
+}
+
+/// What brings connections to safety that wait in a loop that is blocked.
+fn find_help(
+    worker: &Bound<'_, PyAny>,
+    engine: &mut Engine<Asgi>,
+    timeout: Duration,
+) -> PyResult<Helper> {
+    let calls = Calls::new(1);
+    let purpose = Purpose::Rescue(timeout);
+    let wakeup = duplicate(&worker.getattr("PIPE")?.get_item(1)?)?;
+    let relief = engine.relief(&calls, purpose)?;
+    let relief = relief.with_bell(process::slot_of(worker)?, move || {
+        // A full pipe wakes as well.
+        let _ = rustix::io::write(&wakeup, b"\0");
+    });
+    Ok(Helper::start(
+        &calls,
+        vec![Box::new(relief)],
+        purpose.tick(),
+    )?)
 }
 
 impl Driver {

@@ -231,11 +231,13 @@ impl Shared {
             return;
         };
         let Some(work) = &mut *work else { return };
+        work.engine.resume(&mut work.asgi);
         // One thing may lead to another.
         let is_due = work.perform(py, command);
         if self.perform_commands(py, work) || is_due {
             self.turn_soon(py);
         }
+        work.engine.lend();
     }
 
     /// Does what was wanted during a turn. True if another turn is due.

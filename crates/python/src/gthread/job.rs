@@ -3,12 +3,16 @@
 use std::fs::File;
 use std::sync::Arc;
 
-use oxicorn_worker::{Body, Exchange, Place, Request};
+use oxicorn_http::BodyLength;
+use oxicorn_worker::{Body, Exchange, Place, Recalled, Request};
 
 use crate::wsgi::{Client, Said, Underway, Wsgi};
 
 /// Larger buffers are not kept for the next request.
 const KEPT: usize = 64 * 1024;
+
+/// A larger request is not sent to another worker.
+const MOVED: usize = 48 * 1024;
 
 /// A request, and later its response.
 #[derive(Default)]
@@ -50,6 +54,24 @@ impl Job {
             None => Body::Memory(&self.body),
         };
         self.exchange = wsgi.run(self.said.request(body), exchange);
+    }
+
+    /// Takes the request back, as the client sent it. `None` where that cannot be told any more.
+    pub fn recall(&mut self) -> Option<Recalled<Client>> {
+        let head = &self.said.head;
+        let length = self.said.bytes.len().saturating_add(self.body.len());
+        let is_as_sent = self.file.is_none()
+            && !matches!(head.body, BodyLength::Chunked)
+            // The client has been told to go on, and would be once more.
+            && !head.expect_continue
+            && length <= MOVED;
+        let exchange = self
+            .exchange
+            .take_if(|exchange| is_as_sent && exchange.reserve())?;
+        Some(Recalled {
+            exchange,
+            message: [self.said.bytes.as_slice(), &self.body].concat(),
+        })
     }
 
     /// Has the loop know of it.

@@ -45,11 +45,7 @@ impl Lobby {
         self.engine.observe_call(job.call, job.waited);
         self.engine
             .give_back(job.place, job.exchange.take(), &mut self.front);
-        job.forget(&mut self.front.underway);
-        job.clear();
-        if self.front.spare.len() < SPARE_JOBS {
-            self.front.spare.push(job);
-        }
+        self.front.put_away(job);
     }
 
     /// The worker was told to leave.
@@ -73,6 +69,15 @@ impl Front {
     /// Requests that came since the last question.
     pub fn jobs(&mut self) -> &mut VecDeque<Box<Job>> {
         &mut self.jobs
+    }
+
+    /// Keeps the memory of a job that is done with.
+    pub fn put_away(&mut self, mut job: Box<Job>) {
+        job.forget(&mut self.underway);
+        job.clear();
+        if self.spare.len() < SPARE_JOBS {
+            self.spare.push(job);
+        }
     }
 
     fn journal(&self, tell: impl FnOnce(&Journal<'_>)) {
@@ -114,6 +119,10 @@ impl Application for Front {
 
     fn not_started(&mut self, peer: &Peer, received: &[u8], why: NotStarted) {
         Python::attach(|py| Access::new(py, &self.access).not_started(peer, received, why));
+    }
+
+    fn overloaded(&mut self, refused: u64) {
+        self.journal(|journal| journal.overloaded(refused));
     }
 
     fn trouble(&mut self, peer: &Peer, what: &str, error: &io::Error) {

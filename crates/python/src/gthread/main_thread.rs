@@ -9,12 +9,13 @@ use oxicorn_sys::scoreboard::Slot;
 use oxicorn_sys::wait::{WakeUp, wait_readable};
 use oxicorn_worker::Engine;
 use oxicorn_worker::clock::Moment;
-use oxicorn_worker::helper::Helper;
+use oxicorn_worker::helper::{Helper, TICK, Watcher};
 use pyo3::intern;
 use pyo3::prelude::*;
 
 use super::lobby::{Front, Lobby};
 use super::pool::{Deposer, Ground, Pool};
+use super::relief::Reliever;
 use super::thread;
 use crate::worker::{Parent, Parts, drain};
 use crate::wsgi::{Access, Journal};
@@ -49,6 +50,9 @@ pub fn run_gthread(worker: &Bound<'_, PyAny>) -> PyResult<()> {
     if config.handoff {
         engine.join(&process::channel_of(worker)?, config.threads.max(1))?;
     }
+    let relief = engine.pool_relief()?;
+    let watchdog = overdue::watch(worker, true)?;
+    engine.watched_by(watchdog.as_ref());
     let front = Front::new(worker.clone().unbind(), Arc::clone(&common.access));
     let threads = config.threads.max(1);
     let access = Access::new(py, &common.access);
@@ -65,8 +69,13 @@ pub fn run_gthread(worker: &Bound<'_, PyAny>) -> PyResult<()> {
     let deposer = Deposer {
         pool: Arc::clone(&pool),
     };
-    let helper = Helper::start(&pool.calls, vec![Box::new(deposer)])?;
-    let watchdog = overdue::watch(worker, true)?;
+    let reliever = Reliever {
+        pool: Arc::clone(&pool),
+        relief,
+        done: Moment::now(),
+    };
+    let watchers: Vec<Box<dyn Watcher>> = vec![Box::new(deposer), Box::new(reliever)];
+    let helper = Helper::start(&pool.calls, watchers, TICK)?;
     let mut main = MainThread {
         worker,
         pool: &pool,

@@ -17,13 +17,15 @@
 //! | lock | held while | taken by |
 //! | --- | --- | --- |
 //! | the interpreter | Python runs | every thread but the helper |
-//! | `Pool::lobby` | the engine works; it may call Python, to log | every thread but the helper |
+//! | `Pool::lobby` | the engine works; it may call Python, to log | every thread; the helper, if it is free |
 //! | `queue`, `done`, `parking` of the pool | a few instructions | every thread |
 //!
 //! * Whoever has the lobby may come to wait for the interpreter. So **nobody waits for the lobby
 //!   while it has the interpreter**: it tries, and if that fails it either leaves what it has to give
 //!   back in `done`, or lets go of the interpreter and waits then.
-//! * Whoever has left the lobby looks into `done` again, so what was left there during its stay is
+//! * The helper goes there when all threads are in calls, or wait for the interpreter, and calls no Python. What
+//!   was left in `done` meanwhile it has others look after.
+//! * Whoever else has left the lobby looks into `done` again, so what was left there during its stay is
 //!   found; what comes later finds the lobby open.
 //! * The small locks are leaves: whoever has one takes no other and runs no code that is not ours. So
 //!   they may be taken with the interpreter, and by the helper.
@@ -36,6 +38,7 @@ mod job;
 mod lobby;
 mod main_thread;
 mod pool;
+mod relief;
 mod thread;
 
 pub use main_thread::run_gthread;

@@ -3,14 +3,14 @@
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::BorrowedFd;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
 use oxicorn_sys::wait::WakeUp;
 use oxicorn_worker::Wait;
 use oxicorn_worker::clock::Moment;
-use oxicorn_worker::helper::{Call, Calls, Watcher};
+use oxicorn_worker::helper::{Call, Calls, TICK, Watcher};
 use oxicorn_worker::lead::{CallTime, Lead};
 use pyo3::prelude::*;
 
@@ -56,6 +56,8 @@ pub struct Pool {
     main_is_called: AtomicBool,
     /// Threads that are not in a call of the application.
     at_home: AtomicUsize,
+    /// Since when the leader waits for the interpreter, in microseconds; 0: it does not.
+    wants_interpreter: AtomicU64,
 }
 
 #[derive(Default)]
@@ -112,6 +114,7 @@ impl Pool {
             main: ground.main,
             main_is_called: AtomicBool::new(false),
             at_home: AtomicUsize::new(0),
+            wants_interpreter: AtomicU64::new(0),
         }
     }
 
@@ -125,6 +128,18 @@ impl Pool {
     /// Requests wait for a thread.
     pub fn has_jobs(&self) -> bool {
         !lock(&self.queue).is_empty()
+    }
+
+    /// All that wait, for whoever has the lobby.
+    pub fn take_jobs(&self) -> VecDeque<Box<Job>> {
+        std::mem::take(&mut *lock(&self.queue))
+    }
+
+    /// Those that are left of them.
+    pub fn put_jobs_back(&self, mut jobs: VecDeque<Box<Job>>) {
+        let mut queue = lock(&self.queue);
+        jobs.append(&mut queue);
+        *queue = jobs;
     }
 
     /// A job was run.
@@ -188,6 +203,18 @@ impl Pool {
         }
     }
 
+    /// Has somebody else settle, if there is something to.
+    pub fn have_settled(&self) {
+        if !self.has_done() {
+            return;
+        }
+        if self.lead.is_vacant() {
+            self.call_main();
+        } else {
+            self.ring();
+        }
+    }
+
     /// A leader's wait for something to do, until `until` at the latest. Without the interpreter.
     pub fn wait(&self, mut wait: Wait, until: Moment) {
         loop {
@@ -244,6 +271,23 @@ impl Pool {
             self.unparked.notify_one();
         }
         is_anybody
+    }
+
+    /// All threads are in calls.
+    pub fn is_full(&self) -> bool {
+        self.lead.is_vacant() && self.calls.are_at_most()
+    }
+
+    /// The leader has waited for the interpreter for longer than a tick.
+    pub fn is_kept_out(&self, now: Moment) -> bool {
+        let since = Moment::from_micros(self.wants_interpreter.load(SeqCst));
+        since > Moment::default() && u128::from(now.micros_since(since)) > TICK.as_micros()
+    }
+
+    /// The leader waits for the interpreter from now on, or has got it.
+    pub fn note_wait(&self, since: Option<Moment>) {
+        let since = since.map_or(0, Moment::micros);
+        self.wants_interpreter.store(since, SeqCst);
     }
 
     /// The leader lets go of the lead.

@@ -228,10 +228,15 @@ impl<'p> Hand<'_, 'p> {
 
     /// Does something that may take time while others have the interpreter.
     fn detached<T: Send>(&mut self, act: impl Send + FnOnce() -> T) -> T {
+        let pool = self.pool;
         let (result, wanted) = self.py.detach(|| {
             let result = act();
-            (result, Moment::now())
+            let wanted = Moment::now();
+            // Of all threads that come through here only the leader is waited for.
+            pool.note_wait(Some(wanted));
+            (result, wanted)
         });
+        pool.note_wait(None);
         self.now = Moment::now();
         self.attached_since = self.now;
         self.waited = self.waited.saturating_add(self.now.micros_since(wanted));
