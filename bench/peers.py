@@ -20,6 +20,8 @@ HOST = "127.0.0.1"
 
 OXICORN = "oxicorn"
 OXICORN_GTHREAD = "oxicorn-gthread"
+OXICORN_GUARDED = "oxicorn-guarded"
+OXICORN_BARE = "oxicorn-bare"
 GRANIAN_THREADS = "granian-threads"
 GUNICORN_GTHREAD = "gunicorn-gthread"
 FLOOR = "floor"
@@ -126,6 +128,23 @@ SERVERS = (
         _oxicorn("-k", "gthread", "--threads", str(THREADS)),
         own=True,
         threaded=True,
+        extra=True,
+    ),
+    # What it costs that long calls are noticed, queues bounded, requests timed, workers recycled: with two workers, which
+    # can give something to each other, and with none of it.
+    Server(
+        OXICORN_GUARDED,
+        _oxicorn(
+            *("-w", "2", "--max-queue", "1000", "--max-queue-time", "10000"),
+            *("--max-requests", "1000000000", "--max-worker-memory", "8g"),
+        ),
+        own=True,
+        extra=True,
+    ),
+    Server(
+        OXICORN_BARE,
+        _oxicorn("-w", "2", "--no-handoff", "--timeout", "0"),
+        own=True,
         extra=True,
     ),
     Server(FLOOR, _floor),

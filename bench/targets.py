@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from peers import FLOOR, GRANIAN_THREADS, GUNICORN_GTHREAD, OXICORN, OXICORN_GTHREAD
+from peers import (
+    FLOOR,
+    GRANIAN_THREADS,
+    GUNICORN_GTHREAD,
+    OXICORN,
+    OXICORN_BARE,
+    OXICORN_GTHREAD,
+    OXICORN_GUARDED,
+)
 from results import Results
 
 # CPU a request of the hello workload, as a share of the other server's.
@@ -16,6 +24,8 @@ ASGI_HELLO_CPU = {"granian-asgi": 0.45, "uvicorn": 0.27, "gunicorn-asgi": 0.2}
 WEBSOCKET_RATE = 1.5
 # CPU a request of hello with the access log on, as a share of itself without one.
 ACCESS_LOG_CPU = 1.15
+# The same in two workers with everything on that guards requests, as a share of itself with all that off.
+GUARDS_CPU = 1.05
 # The same with 16 threads, of other servers and of our own without threads.
 THREADS_CPU = {OXICORN: 1.15, GRANIAN_THREADS: 0.5, GUNICORN_GTHREAD: 0.06}
 # The workload that waits: requests a second at least, and the slowest in a hundred at most.
@@ -56,6 +66,11 @@ def targets(results: Results) -> list[Target]:
             found.append(_share(results, workload.name, "cpu_us", best, BEST_PEER_CPU, text))
     if logged := _cost_of_the_access_log(results):
         found.append(logged)
+    guarded = results.figure("hello", OXICORN_GUARDED, "cpu_us")
+    bare = results.figure("hello", OXICORN_BARE, "cpu_us")
+    if guarded and bare:
+        text = f"hello in {OXICORN_GUARDED}: CPU of {OXICORN_BARE}"
+        found.append(Target(text, guarded / bare, GUARDS_CPU))
     found += _threads(results)
     text = "hello: peak memory of gunicorn"
     found.append(_share(results, "hello", "worker_peak_rss_mib", "gunicorn", GUNICORN_RSS, text))
