@@ -8,6 +8,7 @@
 
 mod awaitable;
 mod call;
+mod callback;
 mod client;
 mod cycle;
 mod driver;

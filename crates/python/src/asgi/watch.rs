@@ -5,25 +5,22 @@ use std::ffi::CStr;
 use pyo3::intern;
 use pyo3::prelude::*;
 
+use super::callback::Callback;
 use super::cycle::Cycle;
 use super::endpoint::Endpoint;
-use crate::ffi::{Function, function};
+use crate::ffi::Function;
 
 /// The client has gone some time ago, and the task goes on: it is cancelled.
 pub struct Cancel;
 
-impl function::Body for Cancel {
+impl Callback for Cancel {
     const NAME: &'static CStr = c"cancel";
     const DOC: &'static CStr = c"Cancel the task of a request whose client has gone.";
-    const KEYWORD: &'static str = "";
+    type About = Cycle;
 
-    fn call<'py>(
-        bound: &Bound<'py, PyAny>,
-        _arguments: &[Borrowed<'_, 'py, PyAny>],
-        _keyword: Option<Borrowed<'_, 'py, PyAny>>,
-    ) -> PyResult<Py<PyAny>> {
+    fn run(bound: &Bound<'_, Cycle>) -> PyResult<()> {
         let py = bound.py();
-        let cycle = bound.cast::<Cycle>()?.get();
+        let cycle = bound.get();
         let shared = cycle.shared_here()?;
         let mut state = cycle.state(py)?;
         state.timer = None;
@@ -34,43 +31,39 @@ impl function::Body for Cancel {
         let task = state.task.as_ref().map(|task| task.clone_ref(py));
         drop(state);
         let Some(task) = task.filter(|_| !is_answered) else {
-            return Ok(py.None());
+            return Ok(());
         };
         if still_reads && !shared.is_leaving.get() {
             // It has only ended its own side, and takes what is sent.
-            let cancel = Function::bind::<Cancel>(bound)?;
+            let cancel = Function::bind::<Cancel>(bound.as_any())?;
             let timer = shared.calls.later(shared.grace, &cancel)?;
             cycle.state(py)?.timer = Some(timer.unbind());
         } else {
             task.call_method0(py, intern!(py, "cancel"))?;
         }
-        Ok(py.None())
+        Ok(())
     }
 }
 
 /// The worker leaves: the request is told that its client is gone.
 pub struct Disconnect;
 
-impl function::Body for Disconnect {
+impl Callback for Disconnect {
     const NAME: &'static CStr = c"disconnect";
     const DOC: &'static CStr = c"End a stream because the worker leaves.";
-    const KEYWORD: &'static str = "";
+    type About = Cycle;
 
-    fn call<'py>(
-        bound: &Bound<'py, PyAny>,
-        _arguments: &[Borrowed<'_, 'py, PyAny>],
-        _keyword: Option<Borrowed<'_, 'py, PyAny>>,
-    ) -> PyResult<Py<PyAny>> {
+    fn run(bound: &Bound<'_, Cycle>) -> PyResult<()> {
         let py = bound.py();
-        let cycle = bound.cast::<Cycle>()?.get();
+        let cycle = bound.get();
         let shared = cycle.shared_here()?;
         if cycle.state(py)?.exchange.is_none() {
-            return Ok(py.None());
+            return Ok(());
         }
         cycle.disconnect(py);
-        let cancel = Function::bind::<Cancel>(bound)?;
+        let cancel = Function::bind::<Cancel>(bound.as_any())?;
         let timer = shared.calls.later(shared.grace, &cancel)?;
         cycle.state(py)?.timer = Some(timer.unbind());
-        Ok(py.None())
+        Ok(())
     }
 }

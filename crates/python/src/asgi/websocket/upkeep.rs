@@ -8,8 +8,9 @@ use pyo3::intern;
 use pyo3::prelude::*;
 
 use super::socket::{Socket, Stage, State};
+use crate::asgi::callback::Callback;
 use crate::asgi::endpoint::{Endpoint, Wanted};
-use crate::ffi::{Function, function};
+use crate::ffi::Function;
 
 /// How long the answer to our close frame is waited for.
 const CLOSE: Duration = Duration::from_secs(5);
@@ -117,42 +118,34 @@ impl State {
 /// The task of a WebSocket whose client has gone some time ago is cancelled.
 struct Cancel;
 
-impl function::Body for Cancel {
+impl Callback for Cancel {
     const NAME: &'static CStr = c"cancel";
     const DOC: &'static CStr = c"Cancel the task of a WebSocket whose client has gone.";
-    const KEYWORD: &'static str = "";
+    type About = Socket;
 
-    fn call<'py>(
-        bound: &Bound<'py, PyAny>,
-        _arguments: &[Borrowed<'_, 'py, PyAny>],
-        _keyword: Option<Borrowed<'_, 'py, PyAny>>,
-    ) -> PyResult<Py<PyAny>> {
+    fn run(bound: &Bound<'_, Socket>) -> PyResult<()> {
         let py = bound.py();
-        let mut state = bound.cast::<Socket>()?.get().state(py)?;
+        let mut state = bound.get().state(py)?;
         state.timer = None;
         let task = state.task.as_ref().map(|task| task.clone_ref(py));
         drop(state);
         if let Some(task) = task {
             task.call_method0(py, intern!(py, "cancel"))?;
         }
-        Ok(py.None())
+        Ok(())
     }
 }
 
 /// [`Socket::leave`] as a callback of the loop.
 pub struct Leave;
 
-impl function::Body for Leave {
+impl Callback for Leave {
     const NAME: &'static CStr = c"leave";
     const DOC: &'static CStr = c"Close a WebSocket because the worker leaves.";
-    const KEYWORD: &'static str = "";
+    type About = Socket;
 
-    fn call<'py>(
-        bound: &Bound<'py, PyAny>,
-        _arguments: &[Borrowed<'_, 'py, PyAny>],
-        _keyword: Option<Borrowed<'_, 'py, PyAny>>,
-    ) -> PyResult<Py<PyAny>> {
-        Socket::leave(bound.cast::<Socket>()?);
-        Ok(bound.py().None())
+    fn run(bound: &Bound<'_, Socket>) -> PyResult<()> {
+        Socket::leave(bound);
+        Ok(())
     }
 }
