@@ -22,14 +22,13 @@ use crate::application::Application;
 use crate::batch::Batch;
 use crate::clock::{DateLine, Moment};
 use crate::connection::{Connection, Phase, Place};
-use crate::cycle::{Absent, Step};
 use crate::handoff::Dispatch;
 use crate::helper::{Calls, TICK};
 use crate::lending::{Leftovers, Shared};
 use crate::memory::Budget;
 use crate::options::Options;
 use crate::pace::Pace;
-use crate::seat::{Arrived, Next, Seat, pack, unpack};
+use crate::seat::{Arrived, Seat, unpack};
 use crate::watchdog::{Alarm, Watchdog};
 
 /// Readiness reports taken from the kernel at once.
@@ -349,16 +348,6 @@ impl<A: Application> Engine<A> {
         self.send_waiting();
     }
 
-    /// Takes a connection out of its seat, if it is still the same.
-    pub(crate) fn take(&mut self, place: Place) -> Option<Box<Connection<A::Client>>> {
-        let seat = self.seats.get_mut(place.key)?;
-        if seat.generation == place.generation {
-            seat.connection.take()
-        } else {
-            None
-        }
-    }
-
     /// Lets a connection go as far as it can with what has come.
     pub(crate) fn step(&mut self, place: Place, arrived: Arrived<'_>, application: &mut A) {
         let Some(mut connection) = self.take(place) else {
@@ -377,60 +366,6 @@ impl<A: Application> Engine<A> {
         match stepped {
             Ok(step) => self.conclude(place, step),
             Err(_) => self.recover(place.key),
-        }
-    }
-
-    /// What a step leaves to be done.
-    pub(crate) fn conclude(&mut self, place: Place, step: Step<A>) {
-        match step {
-            Ok((connection, next)) if connection.waiting.is_some() => {
-                self.send_later(place, connection, next);
-            }
-            Ok((connection, next)) => self.settle(place.key, connection, next),
-            Err(Absent::Taken) => {}
-            Err(Absent::Lost) => self.recover(place.key),
-        }
-    }
-
-    /// Puts a connection back to wait, or ends it.
-    pub(crate) fn settle(
-        &mut self,
-        key: usize,
-        mut connection: Box<Connection<A::Client>>,
-        next: Next,
-    ) {
-        let Next::Await(interest) = next else {
-            self.seats.try_remove(key);
-            return close(&connection);
-        };
-        let expects_preface = self.expects_preface();
-        let Some(seat) = self.seats.get_mut(key) else {
-            return;
-        };
-        if connection.interest != Some(interest) {
-            let token = pack(key, seat.generation);
-            let watched = match connection.interest {
-                None => self.poller.add(&connection.socket, token, interest),
-                Some(_) => self.poller.modify(&connection.socket, token, interest),
-            };
-            if watched.is_err() {
-                // No memory in the kernel: one connection less is the least harm.
-                self.seats.try_remove(key);
-                return close(&connection);
-            }
-            connection.interest = Some(interest);
-        }
-        connection.note_rest(expects_preface);
-        seat.connection = Some(connection);
-    }
-
-    #[cold]
-    fn recover(&mut self, key: usize) {
-        self.reclaim();
-        self.seats.try_remove(key);
-        self.head = None;
-        if let Some(ticket) = self.called.take() {
-            self.slot.drop_request(ticket);
         }
     }
 
@@ -497,13 +432,5 @@ impl<A: Application> Engine<A> {
     /// The worker was told to leave, or decided it.
     pub fn is_draining(&self) -> bool {
         matches!(self.stage, Stage::Draining { .. })
-    }
-}
-
-/// Ends a connection that has nothing more to send. Somebody else may keep the socket open (an
-/// application that took it out of its environ), so its sending side is ended explicitly.
-fn close<C>(connection: &Connection<C>) {
-    if Arc::strong_count(&connection.socket) > 1 {
-        stream::finish_sending(&connection.socket);
     }
 }

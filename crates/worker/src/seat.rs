@@ -1,9 +1,15 @@
 //! The seats of a loop's connections, and what becomes of a connection after a step.
 
-use oxicorn_sys::epoll::{Interest, Token};
+use std::sync::Arc;
 
+use oxicorn_sys::epoll::{Interest, Token};
+use oxicorn_sys::stream;
+
+use crate::application::Application;
 use crate::away::Away;
 use crate::connection::{Connection, Place};
+use crate::cycle::{Absent, Step};
+use crate::engine::Engine;
 use crate::live::Live;
 
 /// A place in the table. Its generation tells a late event of a former connection from one of
@@ -48,6 +54,80 @@ pub(crate) fn unpack(token: u64) -> Place {
     Place {
         key: (token >> 32) as usize,
         generation: token as u32,
+    }
+}
+
+impl<A: Application> Engine<A> {
+    /// Takes a connection out of its seat, if it is still the same.
+    pub(crate) fn take(&mut self, place: Place) -> Option<Box<Connection<A::Client>>> {
+        let seat = self.seats.get_mut(place.key)?;
+        if seat.generation == place.generation {
+            seat.connection.take()
+        } else {
+            None
+        }
+    }
+
+    /// What a step leaves to be done.
+    pub(crate) fn conclude(&mut self, place: Place, step: Step<A>) {
+        match step {
+            Ok((connection, next)) if connection.waiting.is_some() => {
+                self.send_later(place, connection, next);
+            }
+            Ok((connection, next)) => self.settle(place.key, connection, next),
+            Err(Absent::Taken) => {}
+            Err(Absent::Lost) => self.recover(place.key),
+        }
+    }
+
+    /// Puts a connection back to wait, or ends it.
+    pub(crate) fn settle(
+        &mut self,
+        key: usize,
+        mut connection: Box<Connection<A::Client>>,
+        next: Next,
+    ) {
+        let Next::Await(interest) = next else {
+            self.seats.try_remove(key);
+            return close(&connection);
+        };
+        let expects_preface = self.expects_preface();
+        let Some(seat) = self.seats.get_mut(key) else {
+            return;
+        };
+        if connection.interest != Some(interest) {
+            let token = pack(key, seat.generation);
+            let watched = match connection.interest {
+                None => self.poller.add(&connection.socket, token, interest),
+                Some(_) => self.poller.modify(&connection.socket, token, interest),
+            };
+            if watched.is_err() {
+                // No memory in the kernel: one connection less is the least harm.
+                self.seats.try_remove(key);
+                return close(&connection);
+            }
+            connection.interest = Some(interest);
+        }
+        connection.note_rest(expects_preface);
+        seat.connection = Some(connection);
+    }
+
+    #[cold]
+    pub(crate) fn recover(&mut self, key: usize) {
+        self.reclaim();
+        self.seats.try_remove(key);
+        self.head = None;
+        if let Some(ticket) = self.called.take() {
+            self.slot.drop_request(ticket);
+        }
+    }
+}
+
+/// Ends a connection that has nothing more to send. Somebody else may keep the socket open (an
+/// application that took it out of its environ), so its sending side is ended explicitly.
+fn close<C>(connection: &Connection<C>) {
+    if Arc::strong_count(&connection.socket) > 1 {
+        stream::finish_sending(&connection.socket);
     }
 }
 
