@@ -96,6 +96,28 @@ def test_a_request_that_has_not_come_whole_is_answered(start):
         assert refused(connection)
 
 
+def test_a_request_that_was_told_to_go_on_is_answered(start):
+    master = start(app=APP)
+    (worker,) = master.up(1)
+    with master.connect() as connection:
+        fields = [("Content-Length", "9"), ("Expect", "100-continue")]
+        connection.send(message("POST", "/read", fields))
+        assert connection.receive(interim=True).status == 100
+        assert master.answers() == str(worker)
+        os.kill(worker, signal.SIGKILL)
+        assert refused(connection)
+
+
+def test_a_request_that_got_early_hints_is_answered(start):
+    master = start(app=APP)
+    (worker,) = master.up(1)
+    with begin(master, "/hint/60") as connection:
+        assert connection.receive(interim=True).status == 103
+        master.wait_for_log("hinted")
+        os.kill(worker, signal.SIGKILL)
+        assert refused(connection)
+
+
 def test_with_preload_app_as_well(start):
     master = start("--preload", app=APP)
     (worker,) = master.up(1)

@@ -14,7 +14,8 @@ def slowly(seconds):
 
 
 def application(environ, start_response):
-    """Answer by path: /pid, /wait/SECONDS, /segfault, /exit/STATUS, /begin/SECONDS, /kill, /memory."""
+    """Answer by path: /pid, /wait/SECONDS, /segfault, /exit/STATUS, /begin/SECONDS, /hint/SECONDS,
+    /read, /kill, /memory."""
     action, _, argument = environ["PATH_INFO"].strip("/").partition("/")
     if action != "pid":
         print("begun", environ["PATH_INFO"], file=sys.stderr, flush=True)
@@ -26,6 +27,12 @@ def application(environ, start_response):
         os._exit(int(argument))
     elif action == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
+    elif action == "hint":
+        environ["wsgi.early_hints"]([("Link", "</style.css>; rel=preload")])
+        print("hinted", file=sys.stderr, flush=True)
+        time.sleep(float(argument))
+    elif action == "read":
+        environ["wsgi.input"].read()
     elif action == "memory":
         hoard = []
         while True:

@@ -19,7 +19,8 @@
 //! connection. Before [`open`] there is no ledger and all this does nothing.
 //!
 //! Who dies in Ending has sent its answer, but for a few instructions before the system call; so such a connection goes
-//! on elsewhere like a new one, which is closed soon if nothing comes.
+//! on elsewhere like a new one, which is closed soon if nothing comes. A 1xx response leads to Begun and, when it is sent,
+//! back to Asked.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -243,6 +244,19 @@ impl Socket {
         }
     }
 
+    /// Nothing of its answer is sent.
+    pub fn is_asking(&self) -> bool {
+        self.entry()
+            .is_some_and(|entry| entry.load(Relaxed) & STANDING == ASKED)
+    }
+
+    /// What was sent while it asked was no answer, and all of it has gone out.
+    pub fn still_asks(&self) {
+        if let Some(entry) = self.entry() {
+            entry.store(entry.load(Relaxed) & !STANDING | ASKED, Release);
+        }
+    }
+
     /// Something has come that belongs to the next request.
     #[inline]
     pub fn keeps_behind(&self) {
@@ -359,11 +373,17 @@ mod tests {
         assert_eq!(left(), Some(Left::Begun), "not asked, but in the middle");
         socket.asks(false);
         assert_eq!(left(), Some(Left::Asked), "the next request");
+        stream::send(&socket, b"100");
+        assert!(!socket.is_asking());
+        socket.still_asks();
+        assert!(socket.is_asking(), "that was no answer");
         assert_eq!(stream::send_answer(&socket, 1, b"x"), Progress::Bytes(1));
         assert_eq!(left(), Some(resting(false)), "like a new one");
         stream::receive(&socket, &mut [0]);
         assert_eq!(left(), Some(Left::Asked));
         socket.asks(true);
+        stream::send(&socket, b"100");
+        socket.still_asks();
         stream::send_answer(&socket, 1, b"x");
         assert_eq!(left(), Some(Left::Begun), "what came behind is lost");
         socket.asks(false);

@@ -366,6 +366,17 @@ impl<C> Exchange<C> {
 
     /// Sends a 1xx message at once. Ignored when the response head was written.
     pub fn interim(&mut self, message: &[u8]) -> Result<(), Gone> {
+        // An application that has the socket may have sent something itself.
+        let is_asking = self.connection.socket.is_asking();
+        self.send_raw(message)?;
+        if is_asking && !self.is_started() && self.connection.output.is_empty() {
+            self.connection.socket.still_asks();
+        }
+        Ok(())
+    }
+
+    /// Sends bytes of another protocol at once, which begin with the 101. Ignored when a response head was written.
+    pub fn send_raw(&mut self, message: &[u8]) -> Result<(), Gone> {
         if self.is_started() {
             return Ok(());
         }

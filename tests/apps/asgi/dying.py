@@ -11,7 +11,8 @@ from messages import http_only, part, start, whole
 
 @http_only
 async def application(scope, receive, send):
-    """Answer by path: /pid, /wait/SECONDS, /segfault, /exit/STATUS, /begin/SECONDS, /kill, /memory."""
+    """Answer by path: /pid, /wait/SECONDS, /segfault, /exit/STATUS, /begin/SECONDS, /hint/SECONDS,
+    /read, /kill, /memory."""
     action, _, argument = scope["path"].strip("/").partition("/")
     if action != "pid":
         print("begun", scope["path"], file=sys.stderr, flush=True)
@@ -23,6 +24,13 @@ async def application(scope, receive, send):
         os._exit(int(argument))
     elif action == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
+    elif action == "hint":
+        links = [b"</style.css>; rel=preload"]
+        await send({"type": "http.response.early_hint", "links": links})
+        print("hinted", file=sys.stderr, flush=True)
+        await asyncio.sleep(float(argument))
+    elif action == "read":
+        await receive()
     elif action == "memory":
         hoard = []
         while True:

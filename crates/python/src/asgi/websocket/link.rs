@@ -19,7 +19,7 @@ impl Link {
     /// Sends `data` as it is, or keeps what the client does not take yet.
     pub fn send(&mut self, data: &[u8]) -> Result<(), Gone> {
         match self {
-            Link::Exchange(exchange) => exchange.interim(data),
+            Link::Exchange(exchange) => exchange.send_raw(data),
             Link::Raw(raw) => raw.send(data),
             Link::Gone => Err(Gone),
         }
