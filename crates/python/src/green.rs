@@ -7,16 +7,12 @@
 //! worker's main coroutine, a [`Wsgi`] to the coroutine of its request.
 
 use std::fs::File;
-use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use oxicorn_http::Refused;
 use oxicorn_worker::clock::Moment;
-use oxicorn_worker::{
-    Application, Body, Called, Engine, Exchange, Late, NotStarted, Peer, Place, Request, Retirement,
-};
+use oxicorn_worker::{Application, Body, Called, Engine, Exchange, Late, Notice, Place, Request};
 use pyo3::prelude::*;
 
 use crate::worker::{Loop, Parts, duplicate};
@@ -262,13 +258,9 @@ impl Application for Front<'_> {
         Called::Taken
     }
 
-    fn refused(&mut self, peer: &Peer, received: &[u8], refused: &Refused) {
-        self.journal.refused(peer, refused);
-        self.access.refused(peer, received, refused);
-    }
-
-    fn timed_out(&mut self, peer: &Peer, received: &[u8]) {
-        self.access.timed_out(peer, received);
+    fn notice(&mut self, notice: Notice<'_>) {
+        self.journal.note(&notice);
+        self.access.note(&notice);
     }
 
     fn overdue(&mut self, late: Late) -> bool {
@@ -276,19 +268,7 @@ impl Application for Front<'_> {
         false
     }
 
-    fn not_started(&mut self, peer: &Peer, received: &[u8], why: NotStarted) {
-        self.access.not_started(peer, received, why);
-    }
-
     fn turned(&mut self, now: Moment) -> Option<Moment> {
         self.access.turned(now)
-    }
-
-    fn trouble(&mut self, peer: &Peer, what: &str, error: &io::Error) {
-        self.journal.trouble(peer, what, error);
-    }
-
-    fn retiring(&mut self, retirement: Retirement) {
-        self.journal.retiring(retirement);
     }
 }

@@ -2,11 +2,9 @@
 //! worker.
 
 use std::cell::RefCell;
-use std::io;
 
-use oxicorn_http::Refused;
 use oxicorn_worker::clock::Moment;
-use oxicorn_worker::{Application, Called, Exchange, NotStarted, Peer, Request, Retirement};
+use oxicorn_worker::{Application, Called, Exchange, Notice, Request};
 use pyo3::prelude::*;
 
 use crate::worker::{ParkedLoop, Parts};
@@ -109,13 +107,6 @@ impl Inline {
             Ok(result)
         })
     }
-
-    /// What only tells somebody something.
-    fn tell(&mut self, act: impl FnOnce(&mut Wsgi<'_>)) {
-        if let Err(error) = self.with(act) {
-            Python::attach(|py| error.print(py));
-        }
-    }
 }
 
 impl Application for Inline {
@@ -131,27 +122,14 @@ impl Application for Inline {
             })
     }
 
-    fn refused(&mut self, peer: &Peer, received: &[u8], refused: &Refused) {
-        self.tell(|wsgi| wsgi.refused(peer, received, refused));
-    }
-
-    fn timed_out(&mut self, peer: &Peer, received: &[u8]) {
-        self.tell(|wsgi| wsgi.timed_out(peer, received));
-    }
-
-    fn not_started(&mut self, peer: &Peer, received: &[u8], why: NotStarted) {
-        self.tell(|wsgi| wsgi.not_started(peer, received, why));
+    fn notice(&mut self, notice: Notice<'_>) {
+        let told = self.with(|wsgi| wsgi.notice(notice));
+        if let Err(error) = told {
+            Python::attach(|py| error.print(py));
+        }
     }
 
     fn turned(&mut self, now: Moment) -> Option<Moment> {
         self.with(|wsgi| wsgi.turned(now)).ok().flatten()
-    }
-
-    fn trouble(&mut self, peer: &Peer, what: &str, error: &io::Error) {
-        self.tell(|wsgi| wsgi.trouble(peer, what, error));
-    }
-
-    fn retiring(&mut self, retirement: Retirement) {
-        self.tell(|wsgi| wsgi.retiring(retirement));
     }
 }

@@ -9,6 +9,7 @@ use crate::clock::Moment;
 use crate::connection::{Peer, Place};
 use crate::exchange::{Departure, Exchange};
 use crate::live::{Appetite, End};
+use crate::notice::Notice;
 use crate::queue::NotStarted;
 use crate::retire::Reason as Retirement;
 
@@ -59,25 +60,11 @@ pub trait Application {
         false
     }
 
-    /// A peer's message was refused; the response is sent by the loop. `received` is the message from
-    /// its first byte on, as far as it is at hand.
-    fn refused(&mut self, peer: &Peer, received: &[u8], refused: &Refused);
-
-    /// A message did not come to its end in time, and its connection is closed.
-    fn timed_out(&mut self, _peer: &Peer, _received: &[u8]) {}
-
     /// The watchdog has answered a request that runs elsewhere with 504. Says whether its work could be
     /// ended; if not, the worker asks for a replacement.
     fn overdue(&mut self, _late: Late) -> bool {
         false
     }
-
-    /// A request was not started, since too much waited or its client has left. `received` is what had come
-    /// of it, from its first byte on.
-    fn not_started(&mut self, _peer: &Peer, _received: &[u8], _why: NotStarted) {}
-
-    /// That many requests were answered with 503 since this was said last.
-    fn overloaded(&mut self, _refused: u64) {}
 
     /// The loop has done everything that was ready. Says when it wants to be asked again at the
     /// latest, if it does.
@@ -85,12 +72,46 @@ pub trait Application {
         None
     }
 
-    /// Something of the system failed that concerns one connection only.
-    fn trouble(&mut self, peer: &Peer, what: &str, error: &io::Error);
+    /// The loop has something to say to the logs.
+    fn notice(&mut self, notice: Notice<'_>);
 
-    /// The worker asks to be replaced, and says so on the scoreboard. It serves on until it is told
-    /// to leave; somebody should have the arbiter look.
-    fn retiring(&mut self, reason: Retirement);
+    /// Says [`Notice::Refused`].
+    fn refused(&mut self, peer: &Peer, received: &[u8], refused: &Refused) {
+        self.notice(Notice::Refused {
+            peer,
+            received,
+            refused,
+        });
+    }
+
+    /// Says [`Notice::TimedOut`].
+    fn timed_out(&mut self, peer: &Peer, received: &[u8]) {
+        self.notice(Notice::TimedOut { peer, received });
+    }
+
+    /// Says [`Notice::NotStarted`].
+    fn not_started(&mut self, peer: &Peer, received: &[u8], why: NotStarted) {
+        self.notice(Notice::NotStarted {
+            peer,
+            received,
+            why,
+        });
+    }
+
+    /// Says [`Notice::Overloaded`].
+    fn overloaded(&mut self, refused: u64) {
+        self.notice(Notice::Overloaded { refused });
+    }
+
+    /// Says [`Notice::Trouble`].
+    fn trouble(&mut self, peer: &Peer, what: &str, error: &io::Error) {
+        self.notice(Notice::Trouble { peer, what, error });
+    }
+
+    /// Says [`Notice::Retiring`].
+    fn retiring(&mut self, reason: Retirement) {
+        self.notice(Notice::Retiring(reason));
+    }
 }
 
 /// A request that runs elsewhere, and takes too long.

@@ -4,7 +4,7 @@
     reason = "a test that fails by unwrap says enough"
 )]
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -12,10 +12,11 @@ use std::time::{Duration, Instant};
 
 use oxicorn_http::response::{Fields, status_code};
 use oxicorn_http::trust::Networks;
-use oxicorn_http::{Refused, Settings, proxy};
+use oxicorn_http::{Settings, proxy};
 use oxicorn_sys::scoreboard::{Scoreboard, Slot, State};
 use oxicorn_worker::{
-    Application, Body, Called, Engine, Exchange, Limits, Options, Peer, Place, Request, Retirement,
+    Application, Body, Called, Engine, Exchange, Limits, Notice, Options, Place, Request,
+    Retirement,
 };
 
 /// No condition takes longer than this to come true.
@@ -61,16 +62,13 @@ impl Application for Echo {
         Called::Answered(exchange)
     }
 
-    fn refused(&mut self, _: &Peer, _: &[u8], refused: &Refused) {
-        self.refused.push(refused.status());
-    }
-
-    fn trouble(&mut self, peer: &Peer, what: &str, error: &io::Error) {
-        panic!("{what}: {} {error}", peer.text);
-    }
-
-    fn retiring(&mut self, reason: Retirement) {
-        self.retirements.push(reason);
+    fn notice(&mut self, notice: Notice<'_>) {
+        match notice {
+            Notice::Refused { refused, .. } => self.refused.push(refused.status()),
+            Notice::Retiring(reason) => self.retirements.push(reason),
+            Notice::Trouble { peer, what, error } => panic!("{what}: {} {error}", peer.text),
+            _ => {}
+        }
     }
 }
 
@@ -97,16 +95,8 @@ impl Application for Elsewhere {
         Called::Taken
     }
 
-    fn refused(&mut self, peer: &Peer, received: &[u8], refused: &Refused) {
-        self.0.refused(peer, received, refused);
-    }
-
-    fn trouble(&mut self, peer: &Peer, what: &str, error: &io::Error) {
-        self.0.trouble(peer, what, error);
-    }
-
-    fn retiring(&mut self, reason: Retirement) {
-        self.0.retiring(reason);
+    fn notice(&mut self, notice: Notice<'_>) {
+        self.0.notice(notice);
     }
 }
 

@@ -4,7 +4,7 @@
     reason = "a test that fails by unwrap says enough"
 )]
 
-use std::io::{self, Read, Write};
+use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -15,12 +15,12 @@ use std::time::{Duration, Instant};
 
 use oxicorn_http::response::Fields;
 use oxicorn_http::trust::Networks;
-use oxicorn_http::{Refused, Settings, proxy};
+use oxicorn_http::{Settings, proxy};
 use oxicorn_sys::channel::Channel;
 use oxicorn_sys::scoreboard::{Scoreboard, Slot, State};
 use oxicorn_worker::helper::{Calls, Helper, TICK};
 use oxicorn_worker::{
-    Application, Called, Engine, Exchange, Limits, Options, Peer, Purpose, Request, Retirement,
+    Application, Called, Engine, Exchange, Limits, Notice, Options, Purpose, Request,
 };
 
 /// No condition takes longer than this to come true.
@@ -56,15 +56,13 @@ impl Application for Named {
         Called::Answered(exchange)
     }
 
-    fn refused(&mut self, _: &Peer, _: &[u8], refused: &Refused) {
-        panic!("{refused}");
+    fn notice(&mut self, notice: Notice<'_>) {
+        match notice {
+            Notice::Refused { refused, .. } => panic!("{refused}"),
+            Notice::Trouble { peer, what, error } => panic!("{what}: {} {error}", peer.text),
+            _ => {}
+        }
     }
-
-    fn trouble(&mut self, peer: &Peer, what: &str, error: &io::Error) {
-        panic!("{what}: {} {error}", peer.text);
-    }
-
-    fn retiring(&mut self, _: Retirement) {}
 }
 
 /// Two workers with a listener and a channel in common.

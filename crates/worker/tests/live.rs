@@ -4,7 +4,7 @@
     reason = "a test that fails by unwrap says enough"
 )]
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -12,11 +12,11 @@ use std::time::{Duration, Instant};
 
 use oxicorn_http::response::{Dialect, Fields};
 use oxicorn_http::trust::Networks;
-use oxicorn_http::{Refused, Settings, proxy};
+use oxicorn_http::{Settings, proxy};
 use oxicorn_sys::scoreboard::Scoreboard;
 use oxicorn_worker::{
-    Appetite, Application, Body, Called, End, Engine, Exchange, Limits, Options, Peer, Place,
-    Request, Retirement,
+    Appetite, Application, Body, Called, End, Engine, Exchange, Limits, Notice, Options, Place,
+    Request,
 };
 
 /// No condition takes longer than this to come true.
@@ -76,13 +76,11 @@ impl Application for Taker {
         exchange.is_some_and(|(_, exchange)| !exchange.send_waiting().unwrap())
     }
 
-    fn refused(&mut self, _: &Peer, _: &[u8], _: &Refused) {}
-
-    fn trouble(&mut self, peer: &Peer, what: &str, error: &io::Error) {
-        panic!("{what}: {} {error}", peer.text);
+    fn notice(&mut self, notice: Notice<'_>) {
+        if let Notice::Trouble { peer, what, error } = notice {
+            panic!("{what}: {} {error}", peer.text);
+        }
     }
-
-    fn retiring(&mut self, _: Retirement) {}
 }
 
 fn respond(exchange: &mut Exchange<()>, body: &[u8]) {

@@ -1,14 +1,9 @@
 //! What the engine tells of connections: a request to call, and what happens to those that are away.
 
-use std::io;
 use std::time::Duration;
 
-use oxicorn_http::Refused;
 use oxicorn_worker::clock::Moment;
-use oxicorn_worker::{
-    Appetite, Application, Called, End, Exchange, Late, NotStarted, Peer, Place, Request,
-    Retirement,
-};
+use oxicorn_worker::{Appetite, Application, Called, End, Exchange, Late, Notice, Place, Request};
 use pyo3::prelude::*;
 
 use super::call::Asgi;
@@ -93,23 +88,15 @@ impl Application for Asgi {
         }
     }
 
-    fn refused(&mut self, peer: &Peer, received: &[u8], refused: &Refused) {
-        self.journal.refused(peer, refused);
-        self.access.refused(peer, received, refused);
-    }
-
-    fn timed_out(&mut self, peer: &Peer, received: &[u8]) {
-        self.access.timed_out(peer, received);
+    fn notice(&mut self, notice: Notice<'_>) {
+        self.journal.note(&notice);
+        self.access.note(&notice);
     }
 
     fn overdue(&mut self, late: Late) -> bool {
         self.expire(late);
         // Whether its task ends is seen later.
         true
-    }
-
-    fn not_started(&mut self, peer: &Peer, received: &[u8], why: NotStarted) {
-        self.access.not_started(peer, received, why);
     }
 
     fn turned(&mut self, now: Moment) -> Option<Moment> {
@@ -119,14 +106,6 @@ impl Application for Asgi {
             (Some(one), Some(other)) => Some(one.min(other)),
             (one, other) => one.or(other),
         }
-    }
-
-    fn trouble(&mut self, peer: &Peer, what: &str, error: &io::Error) {
-        self.journal.trouble(peer, what, error);
-    }
-
-    fn retiring(&mut self, reason: Retirement) {
-        self.journal.retiring(reason);
     }
 }
 

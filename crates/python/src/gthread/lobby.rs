@@ -1,13 +1,9 @@
 //! Where connections wait for threads: the engine, and the application as the engine sees it.
 
 use std::collections::VecDeque;
-use std::io;
 use std::sync::Arc;
 
-use oxicorn_http::Refused;
-use oxicorn_worker::{
-    Application, Called, Engine, Exchange, Late, NotStarted, Peer, Request, Retirement,
-};
+use oxicorn_worker::{Application, Called, Engine, Exchange, Late, Notice, Request};
 use pyo3::prelude::*;
 
 use super::job::Job;
@@ -79,13 +75,6 @@ impl Front {
             self.spare.push(job);
         }
     }
-
-    fn journal(&self, tell: impl FnOnce(&Journal<'_>)) {
-        Python::attach(|py| match Journal::of(self.worker.bind(py)) {
-            Ok(journal) => tell(&journal),
-            Err(error) => error.print(py),
-        });
-    }
 }
 
 impl Application for Front {
@@ -103,33 +92,18 @@ impl Application for Front {
         Called::Taken
     }
 
-    fn refused(&mut self, peer: &Peer, received: &[u8], refused: &Refused) {
-        self.journal(|journal| journal.refused(peer, refused));
-        Python::attach(|py| Access::new(py, &self.access).refused(peer, received, refused));
-    }
-
-    fn timed_out(&mut self, peer: &Peer, received: &[u8]) {
-        Python::attach(|py| Access::new(py, &self.access).timed_out(peer, received));
+    fn notice(&mut self, notice: Notice<'_>) {
+        Python::attach(|py| {
+            match Journal::of(self.worker.bind(py)) {
+                Ok(journal) => journal.note(&notice),
+                Err(error) => error.print(py),
+            }
+            Access::new(py, &self.access).note(&notice);
+        });
     }
 
     fn overdue(&mut self, late: Late) -> bool {
         Python::attach(|py| self.underway.tell(late, &mut Access::new(py, &self.access)));
         false
-    }
-
-    fn not_started(&mut self, peer: &Peer, received: &[u8], why: NotStarted) {
-        Python::attach(|py| Access::new(py, &self.access).not_started(peer, received, why));
-    }
-
-    fn overloaded(&mut self, refused: u64) {
-        self.journal(|journal| journal.overloaded(refused));
-    }
-
-    fn trouble(&mut self, peer: &Peer, what: &str, error: &io::Error) {
-        self.journal(|journal| journal.trouble(peer, what, error));
-    }
-
-    fn retiring(&mut self, reason: Retirement) {
-        self.journal(|journal| journal.retiring(reason));
     }
 }

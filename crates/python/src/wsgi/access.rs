@@ -8,10 +8,9 @@ mod shared;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use oxicorn_http::Refused;
 use oxicorn_worker::access_log::{Environ, Message, Record, Stamp, queued};
 use oxicorn_worker::clock::Moment;
-use oxicorn_worker::{NotStarted, Peer, Request};
+use oxicorn_worker::{NotStarted, Notice, Peer, Request};
 use pyo3::exceptions::PySystemExit;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
@@ -153,14 +152,29 @@ impl<'py> Access<'py> {
         self.write(&record, now);
     }
 
-    /// A message was refused before there was a request, with this status.
-    pub fn refused(&mut self, peer: &Peer, received: &[u8], refused: &Refused) {
-        self.unserved(peer, received, refused.status(), "refused");
-    }
-
-    /// A message did not come to its end in time.
-    pub fn timed_out(&mut self, peer: &Peer, received: &[u8]) {
-        self.unserved(peer, received, 408, "timeout");
+    /// Writes the line of a message that did not become a request, or of a request that was not started.
+    pub fn note(&mut self, notice: &Notice<'_>) {
+        let (peer, received, status, reason) = match *notice {
+            Notice::Refused {
+                peer,
+                received,
+                refused,
+            } => (peer, received, refused.status(), "refused"),
+            Notice::TimedOut { peer, received } => (peer, received, 408, "timeout"),
+            Notice::NotStarted {
+                peer,
+                received,
+                why,
+            } => {
+                let reason = match why {
+                    NotStarted::Overloaded => "overloaded",
+                    NotStarted::Abandoned => "client_disconnected",
+                };
+                (peer, received, why.status(), reason)
+            }
+            Notice::Overloaded { .. } | Notice::Trouble { .. } | Notice::Retiring(_) => return,
+        };
+        self.unserved(peer, received, status, reason);
     }
 
     /// The watchdog has answered a request that runs elsewhere since `began`.
@@ -178,15 +192,6 @@ impl<'py> Access<'py> {
             is_own_page: true,
         };
         self.answered(Began(Some(began)), request, &answered, None, Some(fault));
-    }
-
-    /// A request was not started.
-    pub fn not_started(&mut self, peer: &Peer, received: &[u8], why: NotStarted) {
-        let reason = match why {
-            NotStarted::Overloaded => "overloaded",
-            NotStarted::Abandoned => "client_disconnected",
-        };
-        self.unserved(peer, received, why.status(), reason);
     }
 
     #[cold]

@@ -1,11 +1,10 @@
 //! What the engine and the interface have to say to the error log.
 
-use std::io;
 use std::sync::Arc;
 
 use oxicorn_http::Refused;
 use oxicorn_sys::wait::WakeUp;
-use oxicorn_worker::{Peer, Retirement};
+use oxicorn_worker::{Notice, Peer, Retirement};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -32,19 +31,28 @@ impl<'py> Journal<'py> {
         Journal { log, arbiter: None }
     }
 
+    /// Writes what the loop has to say.
+    pub fn note(&self, notice: &Notice<'_>) {
+        match *notice {
+            Notice::Refused { peer, refused, .. } => self.refused(peer, refused),
+            // The access log says it.
+            Notice::TimedOut { .. } | Notice::NotStarted { .. } => {}
+            // Because of `max_queue` or `max_queue_time`.
+            Notice::Overloaded { refused } => {
+                let message = format!("Overload: {refused} requests were answered with 503.");
+                self.write("warning", &message, None);
+            }
+            Notice::Trouble { peer, what, error } => {
+                self.error(&format!("{what} (client {}): {error}", peer.text));
+            }
+            Notice::Retiring(reason) => self.retiring(reason),
+        }
+    }
+
     /// A peer's message was refused.
     pub fn refused(&self, peer: &Peer, refused: &Refused) {
         let message = format!("Invalid request from ip={}: {refused}", peer.text);
         self.write("warning", &message, None);
-    }
-
-    /// The system failed one connection.
-    pub fn trouble(&self, peer: &Peer, what: &str, error: &io::Error) {
-        self.write(
-            "error",
-            &format!("{what} (client {}): {error}", peer.text),
-            None,
-        );
     }
 
     /// Something went wrong that nobody raised.
@@ -53,7 +61,7 @@ impl<'py> Journal<'py> {
     }
 
     /// The worker asks to be replaced: the log gets the reason, and the arbiter looks.
-    pub fn retiring(&self, reason: Retirement) {
+    fn retiring(&self, reason: Retirement) {
         self.write("info", &reason.to_string(), None);
         if let Some(arbiter) = &self.arbiter {
             arbiter.wake();
@@ -73,12 +81,6 @@ impl<'py> Journal<'py> {
     pub fn dropped(&self, lines: u64) {
         let message =
             format!("{lines} lines of the access log were dropped: nobody took them in time.");
-        self.write("warning", &message, None);
-    }
-
-    /// Requests were refused because of `max_queue` or `max_queue_time`.
-    pub fn overloaded(&self, refused: u64) {
-        let message = format!("Overload: {refused} requests were answered with 503.");
         self.write("warning", &message, None);
     }
 

@@ -1,11 +1,10 @@
 //! From a request to the application, and from what it returns to the response.
 
-use std::io;
 use std::os::fd::AsRawFd;
 
 use oxicorn_http::{Refused, SERVER_ERROR, error_page};
 use oxicorn_worker::clock::Moment;
-use oxicorn_worker::{Application, Called, Exchange, Gone, NotStarted, Peer, Request, Retirement};
+use oxicorn_worker::{Application, Called, Exchange, Gone, Notice, Request};
 use pyo3::exceptions::{PyAssertionError, PySystemExit};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -455,32 +454,12 @@ impl Application for Wsgi<'_> {
             .map_or(Called::Lost, Called::Answered)
     }
 
-    fn refused(&mut self, peer: &Peer, received: &[u8], refused: &Refused) {
-        self.journal.refused(peer, refused);
-        self.access.refused(peer, received, refused);
-    }
-
-    fn timed_out(&mut self, peer: &Peer, received: &[u8]) {
-        self.access.timed_out(peer, received);
-    }
-
-    fn not_started(&mut self, peer: &Peer, received: &[u8], why: NotStarted) {
-        self.access.not_started(peer, received, why);
-    }
-
-    fn overloaded(&mut self, refused: u64) {
-        self.journal.overloaded(refused);
+    fn notice(&mut self, notice: Notice<'_>) {
+        self.journal.note(&notice);
+        self.access.note(&notice);
     }
 
     fn turned(&mut self, now: Moment) -> Option<Moment> {
         self.access.turned(now)
-    }
-
-    fn trouble(&mut self, peer: &Peer, what: &str, error: &io::Error) {
-        self.journal.trouble(peer, what, error);
-    }
-
-    fn retiring(&mut self, reason: Retirement) {
-        self.journal.retiring(reason);
     }
 }
