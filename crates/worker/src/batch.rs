@@ -108,6 +108,12 @@ impl Batch {
         self.gathered.get(self.begun..).unwrap_or_default()
     }
 
+    /// The requests among them for which there is none of so many `places`. An end of a stream takes none.
+    pub fn beyond(&self, places: usize) -> Vec<Gathered> {
+        let requests = self.behind().iter().filter(|one| one.bytes.is_some());
+        requests.skip(places).cloned().collect()
+    }
+
     /// What was received from one of them; `None` if its stream has ended.
     pub fn received(&self, gathered: &Gathered) -> Option<&[u8]> {
         self.inbound.get(gathered.bytes.clone()?)
@@ -372,6 +378,27 @@ mod tests {
         batch.bring_forward(|other| other.key > 9);
         let order: Vec<usize> = (0..5).map(|_| next(&mut batch)).collect();
         assert_eq!(order, [2, 3, 4, 5, 9]);
+    }
+
+    #[test]
+    fn whoever_has_left_takes_nobodys_place_in_the_queue() {
+        let mut batch = Batch::new();
+        for key in 0..5 {
+            batch.gather_input(Place { key, generation: 1 });
+        }
+        for ended in [0, 2] {
+            batch.gathered[ended].bytes = None;
+        }
+        let beyond = |places| {
+            batch
+                .beyond(places)
+                .iter()
+                .map(|one| one.place.key)
+                .collect()
+        };
+        let none: Vec<usize> = beyond(3);
+        assert_eq!(none, []);
+        assert_eq!(beyond(2), [4]);
     }
 
     #[test]

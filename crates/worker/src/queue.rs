@@ -10,7 +10,6 @@ use oxicorn_http::error_page;
 use oxicorn_sys::stream;
 
 use crate::application::Application;
-use crate::batch::Gathered;
 use crate::clock::Moment;
 use crate::connection::{Connection, Place};
 use crate::cycle::{Flow, READ_ON};
@@ -145,9 +144,7 @@ impl<A: Application> Engine<A> {
         let Some(longest) = self.options.queue.longest else {
             return;
         };
-        let excess = self.batch.behind().get(longest..);
-        let excess: Vec<Gathered> = excess.map(<[_]>::to_vec).unwrap_or_default();
-        for gathered in excess {
+        for gathered in self.batch.beyond(longest) {
             let inbound = self.batch.inbound();
             let received = gathered.bytes.and_then(|bytes| inbound.get(bytes));
             let is_movable = self
