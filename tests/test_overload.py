@@ -1,6 +1,8 @@
 """More requests than the workers can serve: the queue has an end, and what is beyond it hears so at once."""
 
+import contextlib
 import threading
+import time
 
 import pytest
 
@@ -75,18 +77,25 @@ def test_nothing_is_refused_without_a_limit(serve):
     assert {response.status for response in responses} == {200}
 
 
-@pytest.mark.over("sync", reason="with threads it is started all the same")
-def test_a_request_whose_client_has_left_is_never_started(serve, tmp_path):
-    server = serve("dispatch:application", "--access-logfile", "-")
-    mark, under_way = tmp_path / "mark", tmp_path / "under-way"
-    with server.connect() as first, server.connect() as leaves:
+@CLASSES
+def test_a_request_whose_client_has_left_is_never_started(serve, tmp_path, threads):
+    server = serve("dispatch:application", "--threads", threads, "--access-logfile", "-")
+    mark = tmp_path / "mark"
+    holds = [tmp_path / f"hold-{number}" for number in range(threads)]
+    with server.connect() as leaves, contextlib.ExitStack() as stack:
         assert leaves.get("/").status == 200
-        first.send(message("GET", f"/touch-and-sleep{under_way}"))
-        until(under_way.exists, "a call that is under way")
+        busy = [stack.enter_context(server.connect()) for _ in holds]
+        for connection, hold in zip(busy, holds, strict=True):
+            connection.send(message("GET", f"/touch-and-hold{hold}"))
+            until(hold.exists, "a call that is under way")
         leaves.send(message("GET", f"/touch{mark}"))
         leaves.close()
-        assert first.receive().status == 200
-        assert first.get("/").status == 200
+        # So long it waits: twice what makes a client be asked about.
+        time.sleep(1)
+        for connection, hold in zip(busy, holds, strict=True):
+            hold.unlink()
+            assert connection.receive().status == 200
+        assert busy[0].get("/").status == 200
     server.wait_for_log('" 499 ')
     assert not mark.exists()
 

@@ -200,7 +200,7 @@ impl<'py, A: Application> Loop<'py, A> {
         let mut attached_since = self.engine.now();
         while !self.engine.is_finished() {
             // First without letting go of the interpreter: under load something is always ready.
-            let mut ready = self.engine.poll(Duration::ZERO)?;
+            let mut ready = self.engine.glance()?;
             let attached = self.engine.now().micros_since(attached_since);
             if ready == 0 || u128::from(attached) > ATTACHED_AT_MOST.as_micros() {
                 let wait = if ready == 0 { IDLE } else { Duration::ZERO };

@@ -23,7 +23,7 @@ use crate::batch::Batch;
 use crate::clock::{DateLine, Moment};
 use crate::connection::{Connection, Phase, Place};
 use crate::handoff::Dispatch;
-use crate::helper::{Calls, TICK};
+use crate::helper::Calls;
 use crate::lending::{Leftovers, Shared};
 use crate::memory::Budget;
 use crate::options::Options;
@@ -91,6 +91,8 @@ pub struct Engine<A: Application> {
     pub(crate) looked: Moment,
     /// The earliest moment at which what this turn found ready can have come.
     pub(crate) looked_before: Moment,
+    /// What is ready was there directly after the turn before.
+    pub(crate) is_found_at_once: bool,
     /// Microseconds that a request may wait before anybody asks for how long.
     pub(crate) carefree: u128,
     /// A connection came from elsewhere, where it may have waited.
@@ -187,6 +189,7 @@ impl<A: Application> Engine<A> {
             dispatch: None,
             looked: now,
             looked_before: now,
+            is_found_at_once: false,
             carefree: Engine::<A>::carefree(options.queue),
             has_strangers: false,
             refusals_told: 0,
@@ -287,16 +290,6 @@ impl<A: Application> Engine<A> {
             self.tick(application);
         }
         self.application_due = application.turned(self.now);
-    }
-
-    fn begin_turn(&mut self) {
-        let idle_since = self.now;
-        self.now = Moment::now();
-        // After a pause what is ready now has just come; without one it may have come at any time of
-        // the turn before.
-        let has_paused = u128::from(self.now.micros_since(idle_since)) > TICK.as_micros();
-        self.looked_before = if has_paused { self.now } else { self.looked };
-        self.looked = self.now;
     }
 
     fn handle(&mut self, event: Readiness, application: &mut A) {

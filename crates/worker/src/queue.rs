@@ -4,6 +4,7 @@
 //! answered with 503 at once, here or, while the loop is inside a call, by the helper
 //! ([`crate::overload`]). One whose client has given up meanwhile is never started.
 
+use std::io;
 use std::time::Duration;
 
 use oxicorn_http::error_page;
@@ -14,6 +15,7 @@ use crate::clock::Moment;
 use crate::connection::{Connection, Place};
 use crate::cycle::{Flow, READ_ON};
 use crate::engine::Engine;
+use crate::exchange::Exchange;
 use crate::helper::TICK;
 use crate::relief::PART;
 
@@ -81,7 +83,48 @@ pub(crate) fn unavailable(date: &[u8]) -> Vec<u8> {
     error_page(503, "Service Unavailable", "", &fields)
 }
 
+/// The earliest moment at which what a turn finds ready can have come: while the loop waited that is
+/// now, else any time of the turn before, which `looked` first and was over at `ended`. One that finds things at
+/// once has not waited, however long the machine kept it from looking.
+fn may_have_come(looked: Moment, ended: Moment, now: Moment, is_found_at_once: bool) -> Moment {
+    let has_paused = u128::from(now.micros_since(ended)) > TICK.as_micros();
+    if has_paused && !is_found_at_once {
+        now
+    } else {
+        looked
+    }
+}
+
+impl<C> Exchange<C> {
+    /// Its client has left while it waited to be started, until `now`. Then nobody answers it any more: it is for
+    /// [`Engine::abandon`].
+    pub fn is_abandoned(&mut self, now: Moment) -> bool {
+        u128::from(now.micros_since(self.began())) >= GIVEN_UP.as_micros()
+            && stream::peer_has_ended(self.socket())
+            && self.reserve()
+    }
+}
+
 impl<A: Application> Engine<A> {
+    /// [`Engine::poll`] without a wait, directly after a turn: what it finds may have come at any time of that.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn glance(&mut self) -> io::Result<usize> {
+        let ready = self.poll(Duration::ZERO)?;
+        self.is_found_at_once = ready > 0;
+        Ok(ready)
+    }
+
+    pub(crate) fn begin_turn(&mut self) {
+        let ended = self.now;
+        self.now = Moment::now();
+        let is_found_at_once = std::mem::take(&mut self.is_found_at_once);
+        self.looked_before = may_have_come(self.looked, ended, self.now, is_found_at_once);
+        self.looked = self.now;
+    }
+
     /// Whether a request whose turn has come now may have waited for so long that it needs a look.
     #[inline]
     pub(crate) fn may_be_late(&self) -> bool {
@@ -202,6 +245,15 @@ mod tests {
         assert!(!queue.is_limited() && !queue.is_full(usize::MAX));
         assert!(!queue.is_overdue(Moment::from_micros(0), Moment::from_micros(u64::MAX)));
         assert_eq!(queue.carefree(), GIVEN_UP);
+    }
+
+    #[test]
+    fn a_loop_that_was_kept_from_looking_has_not_paused() {
+        let [looked, ended, now] = [1_000, 900_000, 990_000].map(Moment::from_micros);
+        assert_eq!(may_have_come(looked, ended, now, true), looked);
+        assert_eq!(may_have_come(looked, ended, now, false), now);
+        let soon = ended.after(TICK);
+        assert_eq!(may_have_come(looked, ended, soon, false), looked);
     }
 
     #[test]

@@ -17,6 +17,7 @@ use crate::desk::Desk;
 use crate::engine::Engine;
 use crate::exchange::Exchange;
 use crate::handoff::part_with;
+use crate::queue::NotStarted;
 use crate::relief::{Hope, Lent, Means, Purpose};
 use crate::seat::Next;
 
@@ -168,6 +169,19 @@ impl<A: Application> Engine<A> {
             overload.turn_away(&mut desk, place, Some(b""), &mut self.left.refusals, now);
         }
         waiting
+    }
+
+    /// Does with a request what [`Exchange::is_abandoned`] asks for: it is not started, and its connection ends.
+    /// `received` is how it began.
+    pub fn abandon(&mut self, exchange: Exchange<A::Client>, received: &[u8], application: &mut A) {
+        let message = received.to_vec();
+        let place = self.unstart(Recalled { exchange, message });
+        let Some(place) = place else { return };
+        self.slot.count_abandoned();
+        if let Some(connection) = self.take(place) {
+            application.not_started(&connection.peer, received, NotStarted::Abandoned);
+        }
+        self.seats.try_remove(place.key);
     }
 
     /// Its connection waits in its seat again, as if nobody had looked at what came. `None` if that is gone.

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::sync::Arc;
 
 use oxicorn_http::BodyLength;
+use oxicorn_worker::clock::Moment;
 use oxicorn_worker::{Body, Exchange, Place, Recalled, Request};
 
 use crate::wsgi::{Client, Said, Underway, Wsgi};
@@ -29,6 +30,7 @@ pub struct Job {
     pub call: u64,
     /// What its thread waited for the interpreter before it, in microseconds.
     pub waited: u64,
+    is_abandoned: bool,
 }
 
 impl Job {
@@ -54,6 +56,19 @@ impl Job {
             None => Body::Memory(&self.body),
         };
         self.exchange = wsgi.run(self.said.request(body), exchange);
+    }
+
+    /// Whether it is not to be run at all: it waited, until `now`, and its client has left.
+    pub fn is_abandoned(&mut self, now: Moment) -> bool {
+        let exchange = self.exchange.as_mut();
+        self.is_abandoned = exchange.is_some_and(|exchange| exchange.is_abandoned(now));
+        self.is_abandoned
+    }
+
+    /// What was not run, and how it began.
+    pub fn take_abandoned(&mut self) -> Option<(Exchange<Client>, &[u8])> {
+        let exchange = self.exchange.take_if(|_| self.is_abandoned)?;
+        Some((exchange, &self.said.bytes))
     }
 
     /// Takes the request back, as the client sent it. `None` where that cannot be told any more.
@@ -95,6 +110,7 @@ impl Job {
 
     /// Forgets the request, and memory that was for a large one.
     pub fn clear(&mut self) {
+        self.is_abandoned = false;
         self.body.clear();
         self.file = None;
         let Some(said) = Arc::get_mut(&mut self.said) else {

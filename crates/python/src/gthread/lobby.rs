@@ -38,9 +38,13 @@ impl Lobby {
 
     /// A job is done: its connection goes on.
     pub fn give_back(&mut self, mut job: Box<Job>) {
-        self.engine.observe_call(job.call, job.waited);
-        self.engine
-            .give_back(job.place, job.exchange.take(), &mut self.front);
+        if let Some((exchange, received)) = job.take_abandoned() {
+            self.engine.abandon(exchange, received, &mut self.front);
+        } else {
+            self.engine.observe_call(job.call, job.waited);
+            self.engine
+                .give_back(job.place, job.exchange.take(), &mut self.front);
+        }
         self.front.put_away(job);
     }
 

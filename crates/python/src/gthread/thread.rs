@@ -155,6 +155,9 @@ impl<'p> Hand<'_, 'p> {
 
     fn call(&mut self, job: &mut Job) {
         let began = self.now;
+        if job.is_abandoned(began) {
+            return;
+        }
         self.pool.calls.begin(self.number, began);
         job.run(&mut self.wsgi);
         self.pool.calls.end(self.number);
