@@ -4,9 +4,11 @@ import contextlib
 
 import pytest
 
+from support import cgroup
 from support import nginx as nginx_support
 from support.master import Master
 from support.server import IS_GUNICORN, WORKER, Server
+from support.wait import until
 
 
 def pytest_collection_modifyitems(config, items):
@@ -41,6 +43,17 @@ def serve(tmp_path):
             return running.enter_context(Server(tmp_path, app, *arguments, **options))
 
         yield start
+
+
+@pytest.fixture
+def memory_group():
+    """The file for pids of a group with little memory. Ask for it before ``start``: it outlives its processes."""
+    procs = cgroup.limited(400_000_000)
+    if procs is None:
+        pytest.skip("no cgroup with a memory limit can be made here")
+    yield procs
+    until(lambda: not procs.read_text(), "an empty group")
+    procs.parent.rmdir()
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import signal
 
 import pytest
 
-from support import cgroup
 from support.load import Load
 from support.wait import until
 
@@ -145,22 +144,14 @@ def test_the_report_as_json(start):
     assert request["age_s"] >= 0
 
 
-def test_an_out_of_memory_kill_is_called_so(start):
-    procs = cgroup.limited(400_000_000)
-    if procs is None:
-        pytest.skip("no cgroup with a memory limit can be made here")
-    try:
-        master = start(app=APP, preexec_fn=lambda: procs.write_text(str(os.getpid())))
-        master.up(1)
-        begin(master, "/memory").close()
-        (line,) = reports(master)
-        assert ": SIGKILL, out of memory; lived " in line
-        assert "was serving GET /memory from" in line
-        # A kill of another kind afterwards is told apart.
-        before = master.up(1)
-        os.kill(min(before), signal.SIGKILL)
-        assert ": SIGKILL, sent by another process; not out of memory; " in reports(master, 2)[1]
-        master.end()
-    finally:
-        until(lambda: not procs.read_text(), "an empty group")
-        procs.parent.rmdir()
+def test_an_out_of_memory_kill_is_called_so(memory_group, start):
+    master = start(app=APP, preexec_fn=lambda: memory_group.write_text(str(os.getpid())))
+    master.up(1)
+    begin(master, "/memory").close()
+    (line,) = reports(master)
+    assert ": SIGKILL, out of memory; lived " in line
+    assert "was serving GET /memory from" in line
+    # A kill of another kind afterwards is told apart.
+    before = master.up(1)
+    os.kill(min(before), signal.SIGKILL)
+    assert ": SIGKILL, sent by another process; not out of memory; " in reports(master, 2)[1]

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from support import cgroup, process
+from support import process
 from support.client import message
 from support.load import Load
 from support.master import is_alive
@@ -204,7 +204,7 @@ def test_kills_under_load_cost_the_requests_in_flight_and_nothing_else(start):
             before = master.workers
             killed = before[0]
             os.kill(killed, signal.SIGKILL)
-            until(lambda: killed not in master.workers, "the end of the worker")  # noqa: B023
+            until(lambda gone=killed: gone not in master.workers, "the end of the worker")
             until(lambda: len(master.workers) == 2, "a new worker")
             load.more(clients)
         load.more()
@@ -266,17 +266,9 @@ def test_signals_to_the_group_do_not_end_the_keeper(start):
         assert refused(connection)
 
 
-def test_out_of_memory(start):
-    procs = cgroup.limited(400_000_000)
-    if procs is None:
-        pytest.skip("no cgroup with a memory limit can be made here")
-    try:
-        master = start(app=APP, preexec_fn=lambda: procs.write_text(str(os.getpid())))
-        master.up(1)
-        with begin(master, "/memory") as connection:
-            assert refused(connection)
-        assert "SIGKILL, out of memory" in master.wait_for_log("Death of worker")
-        master.end()
-    finally:
-        until(lambda: not procs.read_text(), "an empty group")
-        procs.parent.rmdir()
+def test_out_of_memory(memory_group, start):
+    master = start(app=APP, preexec_fn=lambda: memory_group.write_text(str(os.getpid())))
+    master.up(1)
+    with begin(master, "/memory") as connection:
+        assert refused(connection)
+    assert "SIGKILL, out of memory" in master.wait_for_log("Death of worker")
