@@ -85,16 +85,7 @@ impl<A: Application> Engine<A> {
         let mut ended = exchange.into_ended();
         ended.connection.interest = away.interest;
         self.keep_buffer(std::mem::take(&mut ended.buffer));
-        self.now = Moment::now();
-        self.date.refresh(self.now);
-        let micros = self.now.micros_since(away.began);
-        self.slot.end_request(
-            away.ticket,
-            ended.status,
-            micros,
-            away.bytes_in,
-            ended.bytes_sent,
-        );
+        self.count_request(&ended, away.ticket, away.began, away.bytes_in);
         // From here on the socket is the connection's alone again.
         drop(away.socket);
         let step = self.go_on(ended, away.behind, application);

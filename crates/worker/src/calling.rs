@@ -199,18 +199,27 @@ impl<A: Application> Engine<A> {
             let buffer = std::mem::take(&mut ended.buffer);
             self.return_scratch(buffer, &mut ended.connection);
         }
-        self.now = Moment::now();
-        self.date.refresh(self.now);
-        let micros = self.now.micros_since(call.began);
+        let micros = self.count_request(ended, call.ticket, call.began, call.bytes_in);
         self.batch.observe(micros);
         self.pace.spend(ended.sending);
-        self.slot.end_request(
-            call.ticket,
-            ended.status,
-            micros,
-            call.bytes_in,
-            ended.bytes_sent,
-        );
         self.slot.beat(self.now.millis());
+    }
+
+    /// A request that was called then is answered: tells the scoreboard, and says how many microseconds it took.
+    #[inline]
+    pub(crate) fn count_request(
+        &mut self,
+        ended: &Ended<A::Client>,
+        ticket: Ticket,
+        began: Moment,
+        bytes_in: u64,
+    ) -> u64 {
+        self.now = Moment::now();
+        self.date.refresh(self.now);
+        let micros = self.now.micros_since(began);
+        let (status, bytes_sent) = (ended.status, ended.bytes_sent);
+        self.slot
+            .end_request(ticket, status, micros, bytes_in, bytes_sent);
+        micros
     }
 }
