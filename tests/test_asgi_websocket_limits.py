@@ -114,6 +114,62 @@ def test_violations_close_with_their_code(server, frame, code):
         assert int.from_bytes(rest, "big") == code
 
 
+HI = b"\x81\x82\0\0\0\0hi"
+RESERVED = b"\x83\x80\0\0\0\0"
+
+
+def messages(connection):
+    """What comes up to the end of the connection, frame by frame: a text, or the code of a close."""
+    while received := connection.socket.recv(65536):
+        connection.buffer += received
+    found = []
+    while len(connection.buffer) > 1:
+        head, _ = frames(connection, 2)
+        content = frames(connection, head[1])
+        content = content[0] + content[1]
+        is_close = head[0] == 0x88
+        found.append(int.from_bytes(content[:2], "big") if is_close else content.decode())
+    return found
+
+
+@pytest.mark.parametrize("path", ["/echo", "/slow-echo"])
+@pytest.mark.parametrize("pieces", [[HI + HI + RESERVED + HI], [HI + HI, RESERVED, HI]])
+def test_messages_before_a_violation_are_answered(server, path, pieces):
+    with opened(server, path) as connection:
+        for piece in pieces:
+            connection.send(piece)
+        assert messages(connection) == ["hi", "hi", 1002]
+
+
+def test_the_application_hears_of_a_violation_behind_its_messages(server):
+    with opened(server, "/slow-echo") as connection:
+        connection.send(HI + HI + RESERVED)
+        assert messages(connection) == ["hi", "hi", 1002]
+    until(lambda: "answered 2, then 1002" in server.get("/told").text, "the end")
+
+
+def test_a_violation_with_nothing_to_answer_ends_at_once(server):
+    with opened(server, "/tick") as connection:
+        connection.send(RESERVED)
+        assert messages(connection)[-1] == 1002
+    until(lambda: "tick ended with ClientDisconnected" in server.get("/told").text, "the end")
+
+
+def test_a_violation_does_not_wait_for_ever_for_an_application(server):
+    # It sends on for the time of a close, and not longer.
+    with opened(server, "/tick") as connection:
+        connection.send(HI + RESERVED)
+        found = messages(connection)
+    assert found[-1] == 1002
+    assert found.count("tick") > 20
+
+
+def test_a_close_of_the_application_after_a_violation_has_its_code(server):
+    with opened(server, "/one-word") as connection:
+        connection.send(HI + RESERVED)
+        assert messages(connection) == [1002]
+
+
 def test_a_client_that_does_not_answer_pings_is_closed(server):
     with opened(server) as connection:
         # The ping after a second, and the close after four more.
@@ -132,10 +188,10 @@ def test_a_client_that_answers_pings_stays(server):
         assert frames(connection, 4) == (b"\x81\x02", b"hi")
 
 
-def opened(server):
+def opened(server, path="/echo"):
     """A connection after its handshake."""
     connection = server.connect()
-    connection.send(message("GET", "/echo", list(HANDSHAKE.items())))
+    connection.send(message("GET", path, list(HANDSHAKE.items())))
     while b"\r\n\r\n" not in connection.buffer:
         connection.buffer += connection.socket.recv(65536)
     assert connection.buffer.startswith(b"HTTP/1.1 101 Switching Protocols\r\n")

@@ -44,6 +44,28 @@ async def echo(scope, receive, send):
         await send(message)
 
 
+async def slow_echo(scope, receive, send):
+    """Thinks about every message, and counts those that it could answer."""
+    await accept(receive, send)
+    answered = 0
+    while (message := await receive())["type"] == "websocket.receive":
+        await asyncio.sleep(0.2)
+        await send({**message, "type": "websocket.send"})
+        answered += 1
+    told.append(f"answered {answered}, then {message['code']}")
+
+
+async def tick(scope, receive, send):
+    """Takes no message, and sends until it cannot."""
+    await accept(receive, send)
+    try:
+        while True:
+            await send({"type": "websocket.send", "text": "tick"})
+            await asyncio.sleep(0.05)
+    except OSError as error:
+        told.append(f"tick ended with {type(error).__name__}")
+
+
 async def scope(scope, receive, send):
     subprotocol = scope["subprotocols"][-1] if scope["subprotocols"] else None
     headers = [(b"x-of-the-application", b"yes")]
@@ -67,6 +89,12 @@ async def goodbye(scope, receive, send):
     told.append(f"after goodbye {message['code']}")
     # To close what is closed is no fault.
     await send({"type": "websocket.close"})
+
+
+async def one_word(scope, receive, send):
+    await accept(receive, send)
+    await receive()
+    await send({"type": "websocket.close", "code": 4001})
 
 
 async def bad_code(scope, receive, send):

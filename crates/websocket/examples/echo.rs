@@ -57,7 +57,11 @@ fn echo(connection: &mut Connection, mut input: &mut [u8], out: &mut Vec<u8>) {
         let message = match event {
             Some(Event::Text(text)) => Ok(text.to_owned()),
             Some(Event::Binary(bytes)) => Err(bytes.to_vec()),
-            Some(Event::Closed(_) | Event::Failed(_)) | None => return,
+            Some(Event::Failed(_)) => {
+                connection.fail(out);
+                return;
+            }
+            Some(Event::Closed(_)) | None => return,
         };
         // An open connection takes any message.
         let _ = match message {

@@ -1,11 +1,15 @@
 //! A WebSocket after its handshake.
 //!
 //! ```text
-//!          close() is called              the client's close frame
+//!          close() is called       the client's close frame, or a violation
 //!   Open ───────────────────▶ Closing ──────────────────────────────▶ Closed
-//!     └────────────────────────────────────────────────────────────────▲
-//!              the client's close frame, or a violation
+//!     ├───────────────────────────────────────────────────────────────▲  ▲
+//!     │                  the client's close frame                        │
+//!     └─────────────────▶ Broken ────────────────────────────────────────┘
+//!          a violation               fail() or close() is called
 //! ```
+//!
+//! Broken nothing is read any more, and what came before the violation can still be answered.
 
 use std::ops::Range;
 
@@ -42,7 +46,8 @@ pub enum Event<'a> {
     /// The end: the client's close frame has come, and ours has been written. Send what there is,
     /// then end the connection.
     Closed(Close),
-    /// The end: our close frame with the violation's code has been written, unless one was before.
+    /// The client broke the protocol, and nothing more is read. Answer what came before, then call
+    /// [`Connection::fail`]; after a close frame of ours there is nothing left to do.
     Failed(Violation),
 }
 
@@ -66,6 +71,7 @@ pub struct Connection {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Open,
+    Broken(Violation),
     Closing,
     Closed,
 }
@@ -109,7 +115,16 @@ impl Connection {
     /// Can messages still be sent?
     #[must_use]
     pub fn is_open(&self) -> bool {
-        self.phase == Phase::Open
+        matches!(self.phase, Phase::Open | Phase::Broken(_))
+    }
+
+    /// What the client did wrong, until [`Connection::fail`] says so.
+    #[must_use]
+    pub fn violation(&self) -> Option<Violation> {
+        match self.phase {
+            Phase::Broken(violation) => Some(violation),
+            Phase::Open | Phase::Closing | Phase::Closed => None,
+        }
     }
 
     /// Is everything said, by both sides?
@@ -130,7 +145,7 @@ impl Connection {
         self.message.release();
         let mut at = 0;
         let step = loop {
-            if self.phase == Phase::Closed {
+            if matches!(self.phase, Phase::Broken(_) | Phase::Closed) {
                 // RFC 6455 §1.4: what comes after the close is ignored.
                 return (input.len(), None);
             }
@@ -141,7 +156,7 @@ impl Connection {
                 Ok(Step::Whole(..) | Step::Assembled(_)) if self.phase == Phase::Closing => {}
                 Ok(step) => break step,
                 Err(violation) => {
-                    self.fail(violation, out);
+                    self.break_off(violation);
                     return (input.len(), Some(Event::Failed(violation)));
                 }
             }
@@ -158,8 +173,7 @@ impl Connection {
             Kind::Text => match str::from_utf8(content) {
                 Ok(text) => Event::Text(text),
                 Err(_) => {
-                    self.phase = Phase::Closed;
-                    close::write(Some(1007), &Violation::Utf8.to_string(), out);
+                    self.phase = Phase::Broken(Violation::Utf8);
                     Event::Failed(Violation::Utf8)
                 }
             },
@@ -180,6 +194,7 @@ impl Connection {
     /// Appends a ping; [`Keepalive`](crate::Keepalive) says when.
     pub fn ping(&mut self, out: &mut Vec<u8>) -> Result<(), NotOpen> {
         if self.phase != Phase::Open {
+            // Also where the answer would not be read.
             return Err(NotOpen);
         }
         frame::write_head(Opcode::Ping, false, 0, out);
@@ -187,6 +202,7 @@ impl Connection {
     }
 
     /// Appends a close frame, after which the client's is waited for; `None` for one without code.
+    /// A client that broke the protocol gets the code for that, and is not waited for.
     ///
     /// The code has to be one that [`may_be_sent`](crate::may_be_sent).
     pub fn close(
@@ -195,12 +211,26 @@ impl Connection {
         reason: &str,
         out: &mut Vec<u8>,
     ) -> Result<(), NotOpen> {
-        if self.phase != Phase::Open {
-            return Err(NotOpen);
+        match self.phase {
+            Phase::Open => {
+                close::write(code, reason, out);
+                self.phase = Phase::Closing;
+                Ok(())
+            }
+            Phase::Broken(_) => {
+                self.fail(out);
+                Ok(())
+            }
+            Phase::Closing | Phase::Closed => Err(NotOpen),
         }
-        close::write(code, reason, out);
-        self.phase = Phase::Closing;
-        Ok(())
+    }
+
+    /// Says what the client did wrong, RFC 6455 §7.1.7, if that is still to be said; `None` if not.
+    pub fn fail(&mut self, out: &mut Vec<u8>) -> Option<Violation> {
+        let violation = self.violation()?;
+        close::write(Some(violation.code()), &violation.to_string(), out);
+        self.phase = Phase::Closed;
+        Some(violation)
     }
 
     /// The connection is at rest: gives back the memory that it can do without.
@@ -212,7 +242,7 @@ impl Connection {
     }
 
     fn send(&mut self, opcode: Opcode, content: &[u8], out: &mut Vec<u8>) -> Result<(), NotOpen> {
-        if self.phase != Phase::Open {
+        if !self.is_open() {
             return Err(NotOpen);
         }
         match &mut self.codec {
@@ -375,12 +405,15 @@ impl Connection {
         }
     }
 
-    /// RFC 6455 §7.1.7: says why, and reads nothing more.
-    fn fail(&mut self, violation: Violation, out: &mut Vec<u8>) {
-        if self.phase == Phase::Open {
-            close::write(Some(violation.code()), &violation.to_string(), out);
-        }
-        self.phase = Phase::Closed;
+    /// Reads nothing more.
+    fn break_off(&mut self, violation: Violation) {
+        self.phase = match self.phase {
+            Phase::Open => Phase::Broken(violation),
+            // Our close frame is out, and who broke the protocol need not be waited for.
+            _ => Phase::Closed,
+        };
+        // What of the message came is of no use.
+        self.message = Assembly::default();
     }
 }
 

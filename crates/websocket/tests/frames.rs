@@ -126,6 +126,53 @@ fn each_violation_has_its_code() {
     }
 }
 
+/// A connection whose client sent a message and broke the protocol right behind it.
+fn broken() -> (Connection, Vec<u8>) {
+    let mut connection = Connection::new(LIMIT, None);
+    let mut input = [frame(0x81, b"hi"), frame(0x83, b""), frame(0x89, b"")].concat();
+    let mut out = Vec::new();
+    let (used, event) = connection.receive(&mut input, &mut out);
+    assert_eq!(event, Some(Event::Text("hi")));
+    let (_, event) = connection.receive(&mut input[used..], &mut out);
+    assert!(matches!(event, Some(Event::Failed(_))));
+    (connection, out)
+}
+
+#[test]
+fn what_came_before_a_violation_can_be_answered() {
+    let (mut connection, mut out) = broken();
+    assert!(out.is_empty() && connection.is_open() && !connection.is_closed());
+    let mut late = frame(0x81, b"late");
+    let (_, event) = connection.receive(&mut late, &mut out);
+    assert_eq!(event, None);
+    assert_eq!(connection.ping(&mut out), Err(NotOpen));
+    connection.send_text("hi", &mut out).unwrap();
+    assert_eq!(connection.violation(), connection.fail(&mut out));
+    assert_eq!(out, b"\x81\x02hi\x88\x13\x03\xeaReserved opcode 3");
+    assert!(connection.is_closed() && connection.fail(&mut out).is_none());
+    assert_eq!(connection.send_text("late", &mut out), Err(NotOpen));
+}
+
+#[test]
+fn a_close_of_ours_after_a_violation_has_its_code() {
+    let (mut connection, mut out) = broken();
+    connection.close(Some(1000), "bye", &mut out).unwrap();
+    assert_eq!(out[2..4], 1002u16.to_be_bytes());
+    assert!(connection.is_closed());
+}
+
+#[test]
+fn a_violation_after_our_close_is_not_waited_with() {
+    let mut connection = Connection::new(LIMIT, None);
+    let mut out = Vec::new();
+    connection.close(Some(1000), "", &mut out).unwrap();
+    let mut input = frame(0x83, b"");
+    let (_, event) = connection.receive(&mut input, &mut out);
+    assert!(matches!(event, Some(Event::Failed(_))));
+    assert!(connection.is_closed() && connection.fail(&mut out).is_none());
+    assert_eq!(out, b"\x88\x02\x03\xe8");
+}
+
 #[test]
 fn bad_text_fails_before_the_message_is_complete() {
     let mut input = frame(0x01, b"fine so far");

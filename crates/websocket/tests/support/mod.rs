@@ -32,7 +32,10 @@ pub fn read(
                 Some(Event::Closed(close)) => {
                     events.push(format!("closed {:?} {:?}", close.code, close.reason));
                 }
-                Some(Event::Failed(violation)) => events.push(format!("failed {violation:?}")),
+                Some(Event::Failed(violation)) => {
+                    events.push(format!("failed {violation:?}"));
+                    connection.fail(&mut out);
+                }
                 None => {}
             }
             rest = &mut rest[used..];

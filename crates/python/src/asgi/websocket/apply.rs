@@ -129,10 +129,12 @@ impl State {
 
     /// Our close frame. The client's is waited for, but not by the application.
     pub fn say_goodbye(&mut self, code: u16, reason: &str) {
+        self.stage = Stage::Over;
+        // A client that broke the protocol hears of that.
+        self.fail();
         if let Some(protocol) = &mut self.protocol {
             let _ = protocol.close(Some(code), reason, &mut self.out);
         }
-        self.stage = Stage::Over;
     }
 
     fn accept(&mut self, message: &Bound<'_, PyDict>, lines: &mut Lines) -> PyResult<Done> {

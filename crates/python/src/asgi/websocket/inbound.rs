@@ -6,7 +6,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
 
-use super::socket::{Inbox, Message, Socket, State};
+use super::socket::{Inbox, Last, Message, Socket, State};
 use crate::asgi::cycle::HIGH_WATER;
 use crate::asgi::endpoint::{Endpoint, Wanted};
 use crate::asgi::shared::Command;
@@ -142,11 +142,20 @@ impl Socket {
         let py = slf.py();
         let socket = slf.get();
         let mut state = socket.state(py)?;
-        let next = state.inbox.next();
+        let mut next = state.inbox.next();
+        let is_failed = matches!(next, Next::Wait) && state.is_broken();
+        if is_failed {
+            state.fail();
+            state.flush();
+            next = state.inbox.next();
+        }
         let reads_on = state.inbox.is_sated && state.inbox.messages.len() <= MANY / 4;
         drop(state);
         if reads_on {
             Self::read_on(slf);
+        }
+        if is_failed {
+            Self::after(slf);
         }
         let message = PyDict::new(py);
         let kind = match next {
@@ -180,18 +189,19 @@ enum Next {
 
 impl Inbox {
     fn next(&mut self) -> Next {
-        if !self.is_connected {
-            self.is_connected = true;
+        if self.last == Last::Nothing {
+            self.last = Last::Connect;
             return Next::Connect;
         }
         if let Some(message) = self.messages.pop_front() {
             let (Message::Text(_, len) | Message::Binary(_, len)) = message;
             self.held = self.held.saturating_sub(len);
+            self.last = Last::Message;
             return Next::Message(message);
         }
         match &self.end {
             Some(end) => {
-                self.end_was_told = true;
+                self.last = Last::Disconnect;
                 Next::Disconnect(end.code, end.reason.clone())
             }
             None => Next::Wait,
@@ -208,10 +218,10 @@ impl Inbox {
 }
 
 impl State {
-    /// Nothing more can be taken from the client: the application is slow, or the client does not
-    /// take what is sent, and would fill our memory with answers to its pings.
+    /// Nothing more can be taken from the client: the application is slow, or the client broke the protocol,
+    /// or does not take what is sent, and would fill our memory with answers to its pings.
     fn must_wait(&self) -> bool {
-        self.inbox.is_full() || self.link.unsent() > HIGH_WATER
+        self.inbox.is_full() || self.is_broken() || self.link.unsent() > HIGH_WATER
     }
 
     /// Takes messages out of `input` until there are enough; what is left waits.
@@ -237,6 +247,10 @@ impl State {
                     return self.end(close.code.unwrap_or(1005), &close.reason);
                 }
                 Some(Event::Failed(violation)) => {
+                    if self.is_broken() {
+                        return self.note_violation();
+                    }
+                    // It comes behind our close frame.
                     self.forsake();
                     return self.end(violation.code(), &violation.to_string());
                 }

@@ -27,7 +27,7 @@ use super::link::Link;
 use super::opening::Settings;
 use crate::asgi::client::Client;
 use crate::asgi::cycle::{HIGH_WATER, LOW_WATER, Told};
-use crate::asgi::endpoint::{Endpoint, Party, Waiters};
+use crate::asgi::endpoint::{Endpoint, Party, Waiters, Wanted};
 use crate::asgi::shared::{Command, Shared};
 use crate::asgi::task::Ended;
 use crate::ffi::{AttachedCell, Confined, Lent};
@@ -88,8 +88,8 @@ pub enum Stage {
 /// What `receive` has to tell.
 #[derive(Default)]
 pub struct Inbox {
-    /// `websocket.connect` was received.
-    pub is_connected: bool,
+    /// What `receive` has told last.
+    pub last: Last,
     pub messages: VecDeque<Message>,
     /// Bytes in `messages`.
     pub held: usize,
@@ -99,8 +99,17 @@ pub struct Inbox {
     pub is_sated: bool,
     /// `websocket.disconnect` is due when the messages have been told.
     pub end: Option<Disconnect>,
-    /// It was told.
-    pub end_was_told: bool,
+}
+
+/// The kinds of what `receive` tells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Last {
+    #[default]
+    Nothing,
+    Connect,
+    /// The application may be about to answer it.
+    Message,
+    Disconnect,
 }
 
 /// A message from the client.
@@ -252,9 +261,40 @@ impl State {
         self.stage = Stage::Over;
     }
 
+    /// The client broke the protocol: says so at once, unless the application has messages that came before
+    /// it still to take or to answer. It is done with those when it asks for the next.
+    pub fn note_violation(&mut self) {
+        let awaits = self.waiters.want(Wanted::Message);
+        let is_answering = self.inbox.last == Last::Message && !awaits;
+        if self.inbox.messages.is_empty() && !is_answering {
+            self.fail();
+        }
+    }
+
+    /// Tells both sides of a violation that was left until now.
+    pub fn fail(&mut self) {
+        let Some(protocol) = &mut self.protocol else {
+            return;
+        };
+        if let Some(violation) = protocol.fail(&mut self.out) {
+            self.end(violation.code(), &violation.to_string());
+            self.forsake();
+        }
+    }
+
+    /// The client broke the protocol and has not been told yet.
+    pub fn is_broken(&self) -> bool {
+        let protocol = self.protocol.as_ref();
+        protocol.is_some_and(|protocol| protocol.violation().is_some())
+    }
+
     /// Nothing can be sent any more, nor received.
     pub fn lose(&mut self) {
-        self.end(1006, "");
+        let protocol = self.protocol.as_ref();
+        match protocol.and_then(|protocol| protocol.violation()) {
+            Some(violation) => self.end(violation.code(), &violation.to_string()),
+            None => self.end(1006, ""),
+        }
         self.inbox.behind = Vec::new();
         if let Some(exchange) = self.link.exchange() {
             exchange.cut();

@@ -12,7 +12,7 @@ use crate::asgi::callback::Callback;
 use crate::asgi::endpoint::{Endpoint, Wanted};
 use crate::ffi::Function;
 
-/// How long the answer to our close frame is waited for.
+/// How long the answer to our close frame is waited for, and after a violation the application.
 const CLOSE: Duration = Duration::from_secs(5);
 
 /// After so many looks without traffic a connection gives back what memory it can.
@@ -95,8 +95,14 @@ impl State {
         if protocol.is_closed() {
             return;
         }
-        if !protocol.is_open() {
-            if *pulse.close_by.get_or_insert(now.saturating_add(CLOSE)) <= now {
+        let is_broken = protocol.violation().is_some();
+        if is_broken || !protocol.is_open() {
+            if *pulse.close_by.get_or_insert(now.saturating_add(CLOSE)) > now {
+                return;
+            }
+            if is_broken {
+                self.fail();
+            } else {
                 self.lose();
             }
             return;
