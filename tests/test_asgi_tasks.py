@@ -40,6 +40,10 @@ def test_a_wait_for_a_message_can_time_out(server):
     assert server.get("/timeout").text == "timed out"
 
 
+def test_waits_that_were_cancelled_leave_nothing_behind(server):
+    assert int(server.get("/impatient").text) < 5
+
+
 def test_a_cancelled_wait_loses_no_message(server):
     pieces = [f"piece {number};".encode() for number in range(10)]
     body = b"".join(pieces)

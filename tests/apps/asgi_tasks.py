@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import gc
 import sys
 
 VARIABLE = contextvars.ContextVar("VARIABLE", default="unset")
@@ -46,6 +47,19 @@ async def current(scope, receive, send):
     await asyncio.sleep(0)
     assert asyncio.current_task() is task
     return type(task).__name__
+
+
+async def impatient(scope, receive, send):
+    """Gives up waiting many times; how many futures are left of that."""
+    await receive()
+    for _ in range(50):
+        try:
+            await asyncio.wait_for(receive(), 0.001)
+        except (TimeoutError, asyncio.TimeoutError):
+            continue
+    gc.collect()
+    left = sum(isinstance(one, asyncio.Future) and one.cancelled() for one in gc.get_objects())
+    return left
 
 
 async def timeout(scope, receive, send):
@@ -198,6 +212,7 @@ async def unawaited(scope, receive, send):
 PATHS = {
     "/variable": variable,
     "/current": current,
+    "/impatient": impatient,
     "/timeout": timeout,
     "/patient-upload": patient_upload,
     "/upload-by-task": upload_by_task,

@@ -64,8 +64,13 @@ pub fn done(py: Python<'_>) -> PyResult<Py<PyAny>> {
 pub struct Pending {
     party: Party,
     wanted: Wanted,
-    /// The iterator of the future that is waited on.
-    waiting: AttachedCell<Option<Py<PyAny>>>,
+    waiting: AttachedCell<Option<Waiting>>,
+}
+
+/// A future of the loop's that is waited on.
+struct Waiting {
+    future: Py<PyAny>,
+    iterator: Py<PyAny>,
 }
 
 impl Pending {
@@ -83,21 +88,24 @@ impl Pending {
         Ok(Bound::new(py, self)?.into_any().unbind())
     }
 
-    /// Takes the iterator, or puts it there.
-    fn swap(&self, py: Python<'_>, iterator: Option<Py<PyAny>>) -> Option<Py<PyAny>> {
-        std::mem::replace(&mut *self.waiting.lend(py)?, iterator)
+    /// Takes what is waited on, or puts it there.
+    fn swap(&self, py: Python<'_>, waiting: Option<Waiting>) -> Option<Waiting> {
+        std::mem::replace(&mut *self.waiting.lend(py)?, waiting)
     }
 
     /// Goes on: gives the future to wait on, or raises StopIteration with the result.
     fn advance(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
         loop {
             if let Some(waiting) = self.swap(py, None) {
-                match waiting.bind(py).cast::<PyIterator>()?.clone().next() {
+                match (waiting.iterator.bind(py).cast::<PyIterator>()?.clone()).next() {
                     Some(Ok(future)) => {
                         self.swap(py, Some(waiting));
                         return Ok(Some(future.unbind()));
                     }
-                    Some(Err(error)) => return Err(error),
+                    Some(Err(error)) => {
+                        self.party.forget(py, &waiting.future);
+                        return Err(error);
+                    }
                     None => {}
                 }
             }
@@ -112,7 +120,8 @@ impl Pending {
             }
             let future = self.party.wait_for(py, self.wanted)?;
             let iterator = future.call_method0(intern!(py, "__await__"))?;
-            self.swap(py, Some(iterator.unbind()));
+            let (future, iterator) = (future.unbind(), iterator.unbind());
+            self.swap(py, Some(Waiting { future, iterator }));
         }
     }
 }
@@ -152,7 +161,9 @@ impl Pending {
     }
 
     fn close(&self, py: Python<'_>) {
-        drop(self.swap(py, None));
+        if let Some(waiting) = self.swap(py, None) {
+            self.party.forget(py, &waiting.future);
+        }
     }
 }
 

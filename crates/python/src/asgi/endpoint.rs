@@ -68,6 +68,12 @@ pub trait Endpoint: PyClass<Frozen = True> + Sync {
         Ok(future)
     }
 
+    /// Nobody waits on `future` any more.
+    fn forget(&self, py: Python<'_>, future: &Py<PyAny>) {
+        // Dropped only when the list is free again: that may run code of Python's.
+        drop(self.with_waiters(py, |waiters| waiters.remove(future)));
+    }
+
     /// Wakes those who wait for this.
     fn wake(&self, py: Python<'_>, wanted: Wanted) {
         let Some(shared) = self.shared() else { return };
@@ -88,6 +94,11 @@ impl Waiters {
     /// Somebody waits for this.
     pub fn want(&self, wanted: Wanted) -> bool {
         self.0.iter().any(|(one, _)| *one == wanted)
+    }
+
+    fn remove(&mut self, future: &Py<PyAny>) -> Option<Py<PyAny>> {
+        let at = self.0.iter().position(|(_, one)| one.is(future))?;
+        Some(self.0.remove(at).1)
     }
 
     fn take(&mut self, wanted: Wanted) -> Vec<Py<PyAny>> {
@@ -132,6 +143,14 @@ impl Party {
         match self {
             Party::Request(one) => Cycle::has_room(one.bind(py)),
             Party::Socket(one) => Socket::has_room(one.bind(py)),
+        }
+    }
+
+    /// [`Endpoint::forget`].
+    pub fn forget(&self, py: Python<'_>, future: &Py<PyAny>) {
+        match self {
+            Party::Request(one) => one.get().forget(py, future),
+            Party::Socket(one) => one.get().forget(py, future),
         }
     }
 
