@@ -181,10 +181,10 @@ def test_what_is_raised_after_the_answer_is_logged(server):
 
 def test_an_application_that_does_not_answer_is_a_500(server):
     assert server.get("/nothing").status == 500
-    server.wait_for_log("ASGI application returned without sending a response")
+    server.wait_for_log("ASGI application returned without sending a response: GET /nothing\n")
     answer = server.get("/half")
     assert (answer.body, answer.complete) == (b"half", False)
-    server.wait_for_log("ASGI application returned before its response was complete")
+    server.wait_for_log("ASGI application returned before its response was complete: GET /half\n")
 
 
 def test_a_body_is_as_long_as_announced_or_the_connection_ends(server):
@@ -196,18 +196,38 @@ def test_a_body_is_as_long_as_announced_or_the_connection_ends(server):
         assert connection.get("/state").status == 200
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        *("body-first", "start-twice", "unknown", "no-type", "no-dict", "no-status"),
-        *("status-text", "status-1xx", "header-str", "header-single", "header-injected"),
-        *("header-name", "body-str", "trailers"),
-    ],
-)
-def test_a_wrong_message_is_a_500_and_one_traceback(server, path):
-    before = server.log.count("Traceback")
+WRONG = {
+    "body-first": "http.response.body is out of order: http.response.start has to come first",
+    "start-twice": "http.response.start is out of order: http.response.start was sent already",
+    "unknown": 'unknown message "http.response.nonsense"',
+    "no-type": 'a message must have a "type"',
+    "no-dict": "a message must be a dict, not 'http.response.start'",
+    "no-status": "http.response.start has no 'status'",
+    "status-text": "the status of http.response.start must be an int of three digits, not '200'",
+    "status-1xx": "the status of http.response.start cannot be 150: expected 200 to 999",
+    "headers-none": "the headers of a message must be (name, value) pairs, not None",
+    "header-str": "a header name must be bytes, not 'a'",
+    "header-single": "a header must be a (name, value) pair, not b'ab'",
+    "header-injected": "Invalid value of response header 'a'",
+    "header-name": "Invalid response header name 'a b'",
+    "body-str": "the body of http.response.body must be bytes, not str",
+    "trailers": 'http.response.start did not say "trailers": True',
+    "trailers-early": "http.response.trailers is out of order: the body has not ended",
+    "path-missing": "No such file or directory: '/nowhere/at/all'",
+    "path-pipe": "http.response.pathsend cannot send /proc/self/fd/",
+    "path-number": "the path of http.response.pathsend must be a path, not 5",
+    "file-object": "the file of http.response.zerocopysend must have a fileno(), not <object",
+    "file-pipe": "http.response.zerocopysend cannot send <",
+    "file-count": "the count of http.response.zerocopysend cannot be -1: expected an int from 0 on",
+}
+
+
+@pytest.mark.parametrize("path", WRONG)
+def test_a_wrong_message_is_a_500_and_one_traceback_that_names_what_is_wrong(server, path):
+    before = len(server.log)
     assert server.get(f"/wrong/{path}").status == 500
-    until(lambda: server.log.count("Traceback") == before + 1, "one traceback")
+    until(lambda: WRONG[path] in server.log[before:], "the reason")
+    assert server.log[before:].count("Traceback") == 1
 
 
 def test_a_message_after_the_end_is_an_error_of_the_applications_alone(server):

@@ -241,6 +241,23 @@ def wrong(*messages):
     return send_them
 
 
+async def sends_a_pipe(scope, receive, send):
+    """Nobody writes to it, so a server that opens it in earnest waits for ever."""
+    reader, writer = os.pipe()
+    os.close(writer)
+    await send(start())
+    with open(reader) as file:
+        if scope["path"].endswith("file-pipe"):
+            await send({"type": "http.response.zerocopysend", "file": file})
+        else:
+            path = f"/proc/self/fd/{reader}"
+            await send({"type": "http.response.pathsend", "path": path})
+
+
+def zero_copy_of(file, **more):
+    return {"type": "http.response.zerocopysend", "file": file, **more}
+
+
 PATHS = {
     f"/{function.__name__.replace('_', '-')}": function
     for function in [
@@ -271,11 +288,21 @@ PATHS = {
     "/wrong/no-status": wrong({"type": "http.response.start"}),
     "/wrong/status-text": wrong(start("200")),
     "/wrong/status-1xx": wrong(start(150)),
+    "/wrong/headers-none": wrong({**start(), "headers": None}),
     "/wrong/header-str": wrong(start(headers=[("a", "b")])),
     "/wrong/header-single": wrong(start(headers=[b"ab"])),
     "/wrong/header-injected": wrong(start(headers=[(b"a", b"b\r\nc: d")])),
     "/wrong/header-name": wrong(start(headers=[(b"a b", b"c")])),
     "/wrong/body-str": wrong(start(), {"type": "http.response.body", "body": "text"}),
     "/wrong/trailers": wrong(start(), {"type": "http.response.trailers", "headers": []}),
+    "/wrong/trailers-early": wrong(start(trailers=True), {"type": "http.response.trailers"}),
+    "/wrong/path-missing": wrong(
+        start(), {"type": "http.response.pathsend", "path": "/nowhere/at/all"}
+    ),
+    "/wrong/path-pipe": sends_a_pipe,
+    "/wrong/path-number": wrong(start(), {"type": "http.response.pathsend", "path": 5}),
+    "/wrong/file-object": wrong(start(), zero_copy_of(object())),
+    "/wrong/file-pipe": sends_a_pipe,
+    "/wrong/file-count": wrong(start(), zero_copy_of(open(FILE), count=-1)),
     "/wrong/after-end": wrong(start(), body(b"whole"), body(b"more")),
 }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use oxicorn_http::response::{self, BodyEncoder, Facts, Fields, Finish};
 use oxicorn_sys::epoll::Interest;
 use oxicorn_sys::ledger::Socket;
+use oxicorn_sys::scoreboard::InFlight;
 
 use crate::claim::Claim;
 use crate::clock::{DateLine, Moment};
@@ -247,6 +248,11 @@ impl<C> Exchange<C> {
     #[inline]
     pub fn peer(&self) -> &Peer {
         &self.connection.peer
+    }
+
+    /// The request as the scoreboard has it, for logs; `None` if there was no room for it there.
+    pub fn in_flight(&self) -> Option<InFlight> {
+        self.claim.request()
     }
 
     /// Both at once.

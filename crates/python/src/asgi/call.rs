@@ -319,7 +319,7 @@ impl Asgi {
     pub fn report(&self, outcome: &Outcome) {
         match &outcome.error {
             Some(error) => self.journal.exception(outcome.message, error),
-            None if !outcome.message.is_empty() => self.journal.error(outcome.message),
+            None if !outcome.message.is_empty() => self.journal.error(&outcome.text()),
             None => {}
         }
     }

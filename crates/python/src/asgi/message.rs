@@ -3,12 +3,14 @@
 
 use std::fs::File;
 use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
 
 use oxicorn_http::response::{Fields, Misuse, status_line};
-use pyo3::exceptions::{PyKeyError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyKeyError, PyOSError, PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
+use rustix::fs::{Mode, OFlags};
 
 use crate::ffi::dict::values;
 use crate::ffi::{references, with_descriptor};
@@ -152,7 +154,12 @@ pub fn headers(
         }
         return Ok(());
     }
-    for item in headers.try_iter()? {
+    let items = headers.try_iter().map_err(|_| {
+        PyTypeError::new_err(format!(
+            "the headers of a message must be (name, value) pairs, not {headers:?}"
+        ))
+    })?;
+    for item in items {
         header(&item?, fields, lines)?;
     }
     Ok(())
@@ -221,52 +228,93 @@ pub struct Part {
 
 /// The file that `http.response.pathsend` names.
 pub fn path(message: &Bound<'_, PyDict>) -> PyResult<Part> {
-    let path = required(
-        message,
-        "http.response.pathsend",
-        intern!(message.py(), "path"),
-    )?;
-    let path: std::path::PathBuf = path.extract()?;
-    let file = File::open(&path)?;
-    let metadata = file.metadata()?;
-    if !metadata.is_file() {
-        return Err(PyValueError::new_err(format!(
-            "http.response.pathsend cannot send {}: expected a regular file",
-            path.display()
-        )));
-    }
+    let py = message.py();
+    let given = required(message, "http.response.pathsend", intern!(py, "path"))?;
+    let path: PathBuf = given.extract().map_err(|error: PyErr| {
+        if !error.is_instance_of::<PyTypeError>(py) {
+            return error;
+        }
+        PyTypeError::new_err(format!(
+            "the path of http.response.pathsend must be a path, not {given:?}"
+        ))
+    })?;
+    let file = open(py, &path)?;
+    let length = length("http.response.pathsend", &file, &path.display())?;
     Ok(Part {
         file,
         offset: 0,
-        length: metadata.len(),
+        length,
     })
+}
+
+/// Opens a file to read, in the loop's thread: a pipe that nobody writes to must not make that wait.
+fn open(py: Python<'_>, path: &Path) -> PyResult<File> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    match rustix::fs::open(path, flags, Mode::empty()) {
+        Ok(descriptor) => Ok(File::from(descriptor)),
+        Err(errno) => {
+            let number = errno.raw_os_error();
+            let reason = py.import("os")?.call_method1("strerror", (number,))?;
+            let error = (number, reason.unbind(), path.as_os_str().to_owned());
+            Err(PyOSError::new_err(error))
+        }
+    }
+}
+
+/// Bytes of a regular file; others have none that could be announced.
+fn length(kind: &str, file: &File, name: &dyn std::fmt::Display) -> PyResult<u64> {
+    let metadata = file.metadata()?;
+    if metadata.is_file() {
+        return Ok(metadata.len());
+    }
+    Err(PyValueError::new_err(format!(
+        "{kind} cannot send {name}: expected a regular file"
+    )))
 }
 
 /// The part of an open file that `http.response.zerocopysend` names.
 pub fn open_file(message: &Bound<'_, PyDict>) -> PyResult<Part> {
     let py = message.py();
-    let object = required(message, "http.response.zerocopysend", intern!(py, "file"))?;
+    let object = required(message, ZEROCOPYSEND, intern!(py, "file"))?;
     let descriptor: i32 = match object.extract() {
         Ok(descriptor) => descriptor,
-        Err(_) => object.call_method0(intern!(py, "fileno"))?.extract()?,
+        Err(_) => match object.getattr_opt(intern!(py, "fileno"))? {
+            Some(fileno) => fileno.call0()?.extract()?,
+            None => {
+                return Err(PyTypeError::new_err(format!(
+                    "the file of {ZEROCOPYSEND} must have a fileno(), not {object:?}"
+                )));
+            }
+        },
     };
     let owned: OwnedFd = with_descriptor(descriptor, |one| one.try_clone_to_owned().ok())
-        .ok_or_else(|| PyValueError::new_err("the file of http.response.zerocopysend is closed"))?;
+        .ok_or_else(|| PyValueError::new_err(format!("the file of {ZEROCOPYSEND} is closed")))?;
     let mut file = File::from(owned);
-    let number = |key| match message.get_item(key)? {
-        Some(value) if !value.is_none() => value.extract::<u64>().map(Some),
-        _ => Ok::<_, PyErr>(None),
-    };
-    let offset = match number(intern!(py, "offset"))? {
+    let length = length(ZEROCOPYSEND, &file, &object)?;
+    let offset = match size(message, intern!(py, "offset"))? {
         Some(offset) => offset,
         None => std::io::Seek::stream_position(&mut file)?,
     };
-    let left = file.metadata()?.len().saturating_sub(offset);
-    let length = number(intern!(py, "count"))?.map_or(left, |count| count.min(left));
+    let left = length.saturating_sub(offset);
+    let length = size(message, intern!(py, "count"))?.map_or(left, |count| count.min(left));
     Ok(Part {
         file,
         offset,
         length,
+    })
+}
+
+const ZEROCOPYSEND: &str = "http.response.zerocopysend";
+
+/// Bytes of a file, if the message says how many.
+fn size(message: &Bound<'_, PyDict>, key: &Bound<'_, PyString>) -> PyResult<Option<u64>> {
+    let Some(value) = message.get_item(key)?.filter(|value| !value.is_none()) else {
+        return Ok(None);
+    };
+    value.extract().map(Some).map_err(|_| {
+        PyValueError::new_err(format!(
+            "the {key} of {ZEROCOPYSEND} cannot be {value:?}: expected an int from 0 on"
+        ))
     })
 }
 

@@ -1,5 +1,7 @@
 //! What the end of an application's task means for its response.
 
+use oxicorn_sys::scoreboard::InFlight;
+use oxicorn_worker::Exchange;
 use pyo3::prelude::*;
 
 use super::cycle::State;
@@ -17,10 +19,27 @@ pub const PAGE: &[u8] =
 pub struct Outcome {
     /// For the error log; empty if there is nothing to say.
     pub message: &'static str,
+    /// Which request it is about, where no traceback tells.
+    pub request: Option<InFlight>,
     /// The traceback that goes with it.
     pub error: Option<PyErr>,
     /// For the access log.
     pub fault: Option<Fault>,
+}
+
+impl Outcome {
+    /// The line of the error log.
+    pub fn text(&self) -> String {
+        match &self.request {
+            None => self.message.to_owned(),
+            Some(request) => format!(
+                "{}: {} {}",
+                self.message,
+                request.method.escape_ascii(),
+                request.target.escape_ascii()
+            ),
+        }
+    }
 }
 
 /// Links of a chain of exceptions that are looked at.
@@ -52,6 +71,9 @@ pub fn settle(
     }
     if state.stage == Stage::Complete {
         return outcome;
+    }
+    if outcome.error.is_none() && !outcome.message.is_empty() {
+        outcome.request = state.exchange.as_ref().and_then(Exchange::in_flight);
     }
     let ends_cleanly = is_leaving() && state.is_event_stream();
     let is_untold = state.is_untold();

@@ -175,8 +175,17 @@ impl State {
         keys: Keys<'_>,
         lines: &mut Lines,
     ) -> PyResult<()> {
-        if self.stage != Stage::Trailers {
-            return Err(out_of_order("http.response.trailers", self.stage));
+        match self.stage {
+            Stage::Trailers => {}
+            Stage::Started { has_trailers } | Stage::Body { has_trailers } => {
+                let state = if has_trailers {
+                    "the body has not ended"
+                } else {
+                    "http.response.start did not say \"trailers\": True"
+                };
+                return Err(misplaced("http.response.trailers", state));
+            }
+            stage => return Err(out_of_order("http.response.trailers", stage)),
         }
         let mut more = Fields::default();
         message::headers(keys.headers, &mut more, lines)?;
@@ -270,5 +279,9 @@ fn out_of_order(kind: &str, stage: Stage) -> PyErr {
         Stage::Trailers => "http.response.trailers has to come next",
         Stage::Complete => "the response is complete",
     };
+    misplaced(kind, state)
+}
+
+fn misplaced(kind: &str, state: &str) -> PyErr {
     PyRuntimeError::new_err(format!("{kind} is out of order: {state}"))
 }

@@ -294,18 +294,16 @@ impl Requests {
         let mut all: Vec<InFlight> = (0..)
             .zip(&self.entries)
             .filter(|(index, _)| taken & bit(*index) != 0)
-            .map(|(index, entry)| InFlight {
-                method: entry.method.load(),
-                target: entry.target.load(),
-                peer: entry.peer.load(),
-                started_ms: entry.started.load(Relaxed),
-                phase: Phase::of(entry.word.load(Relaxed)),
-                thread: entry.thread.load(Relaxed),
-                ticket: Ticket(index),
-            })
+            .map(|(index, entry)| entry.read(Ticket(index)))
             .collect();
         all.sort_by_key(|request| request.started_ms);
         all
+    }
+
+    /// The request of this entry, `None` if it has none.
+    pub fn get(&self, ticket: Ticket) -> Option<InFlight> {
+        let entry = self.entries.get(ticket.0 as usize)?;
+        Some(entry.read(ticket))
     }
 
     pub fn clear(&self) {
@@ -315,6 +313,18 @@ impl Requests {
 }
 
 impl Entry {
+    fn read(&self, ticket: Ticket) -> InFlight {
+        InFlight {
+            method: self.method.load(),
+            target: self.target.load(),
+            peer: self.peer.load(),
+            started_ms: self.started.load(Relaxed),
+            phase: Phase::of(self.word.load(Relaxed)),
+            thread: self.thread.load(Relaxed),
+            ticket,
+        }
+    }
+
     #[inline]
     fn change(&self, called: u64, to: Phase) -> bool {
         self.word
