@@ -221,6 +221,31 @@ def post_fork(server, worker):
     assert master.exit_status() == 0
 
 
+LOADS_FOR_LONG = """
+import time
+print("loading", flush=True)
+try:
+    time.sleep(600)
+except BaseException:
+    print("interrupted", flush=True)
+    {reaction}
+from process import application
+"""
+
+
+@pytest.mark.beyond_gunicorn
+@pytest.mark.parametrize("reaction", ["raise", "pass"])
+def test_term_ends_a_worker_that_still_loads_its_application(start, tmp_path, reaction):
+    """A load that takes long would have to be waited for, up to graceful_timeout, for nothing."""
+    (tmp_path / "loading.py").write_text(LOADS_FOR_LONG.format(reaction=reaction))
+    master = start("--graceful-timeout", "600", app="loading:application")
+    master.wait_for_log("loading\n")
+    master.send("TERM")
+    master.wait_for_log("interrupted\n")
+    assert master.exit_status() == 0
+    assert "Traceback" not in master.log
+
+
 def test_term_during_the_boot_of_workers(start):
     config = "import time\ndef post_worker_init(worker): time.sleep(1)\nworkers = 2\n"
     master = start(config=config)

@@ -111,6 +111,18 @@ def test_a_start_ends_when_the_application_cannot_be_preloaded(start, tmp_path):
     assert not (tmp_path / "s").exists()
 
 
+@pytest.mark.beyond_gunicorn
+@pytest.mark.parametrize("arguments", [(), ("--preload",)])
+def test_an_application_that_exits_as_it_is_loaded_is_named(start, tmp_path, arguments):
+    (tmp_path / "exits.py").write_text("import sys\nsys.exit(5)\n")
+    master = start(*arguments, app="exits:app")
+    log = master.wait_for_log("SystemExit: 5\n")
+    assert "[ERROR] The application called sys.exit(5) as it was loaded\n" in log
+    assert 'exits.py", line 2, in <module>\n' in log
+    if arguments:
+        assert master.exit_status() == 5
+
+
 @pytest.mark.over("sync", reason="a request that waits does not stop the heartbeat")
 def test_a_silent_worker_is_aborted_and_replaced(start):
     config = "def worker_abort(worker): print('worker_abort', worker.alive, flush=True)\n"

@@ -28,6 +28,10 @@ def run(arbiter: Arbiter, control: _oxicorn.Template) -> tuple[Any, int]:
     except (Exception, SystemExit) as error:
         if control.number == 1:
             # The start of the server: whoever started it reads this.
+            if isinstance(error, SystemExit):
+                arbiter.log.exception(
+                    "The application called sys.exit(%r) as it was loaded", error.code
+                )
             raise
         arbiter.log.exception("The application cannot be loaded")
         unusable = isinstance(error, AppImportError)

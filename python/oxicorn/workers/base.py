@@ -55,6 +55,8 @@ class Worker:
         self.booted = False
         self.aborted = False
         self.alive = True
+        #: The application is being loaded, so nothing is there that has to be finished.
+        self.is_loading = False
         self.reloader: Any = None
         self.nr = 0
         self.max_requests = sys.maxsize
@@ -94,9 +96,8 @@ class Worker:
         self.wait_fds = [*self.sockets, self.PIPE[0]]
         self.log.close_on_exec()
         self.init_signals()
-        if not self.alive:
-            # It was told to leave before, by a handler that raised, and something swallowed that.
-            sys.exit(0)
+        self.is_loading = True
+        self.leave_if_told()
 
         if self.cfg.reload:
             from oxicorn import reloader
@@ -104,12 +105,19 @@ class Worker:
             self.reloader = reloader.for_worker(self)
         self.load_wsgi()
         self.start_application()
+        self.is_loading = False
+        self.leave_if_told()
         if self.reloader is not None:
             self.reloader.start()
         self.cfg.post_worker_init(self)
         self.booted = True
         self.tmp.expect(at_once=runs_an_engine(type(self)), within=self.timeout)
         self.run()
+
+    def leave_if_told(self) -> None:
+        """Leave, if a handler has raised for that before, and something swallowed it."""
+        if not self.alive:
+            sys.exit(0)
 
     def drop_privileges(self) -> None:
         """Go on as the user and group of the configuration."""
@@ -142,6 +150,12 @@ class Worker:
         """Load the application."""
         try:
             self.wsgi = self.app.wsgi()
+        except SystemExit as error:
+            if self.alive:
+                self.log.exception(
+                    "The application called sys.exit(%r) as it was loaded", error.code
+                )
+            raise
         except SyntaxError as error:
             if self.reloader is None:
                 raise
@@ -179,6 +193,8 @@ class Worker:
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """TERM: finish what there is, then leave."""
         self.alive = False
+        if self.is_loading:
+            sys.exit(0)
 
     def handle_quit(self, sig: int, frame: FrameType | None) -> None:
         """INT and QUIT: leave at once."""
