@@ -28,6 +28,8 @@ def test_an_application_without_lifespan_is_served(serve, name):
         ("none", "on", "the application does not take part"),
         ("returns", "on", "the application does not take part"),
         ("raises_in_startup", "on", "no configuration"),
+        ("exits_in_startup", "auto", "the application ended itself (SystemExit('no key'))"),
+        ("fails_and_raises", "auto", "no database"),
     ],
 )
 def test_a_startup_that_fails_stops_the_server(start, name, mode, reason):
@@ -35,6 +37,39 @@ def test_a_startup_that_fails_stops_the_server(start, name, mode, reason):
     assert master.exit_status() == 3
     assert "[ERROR] ASGI lifespan startup failed: " in master.log
     assert reason in master.log
+    assert "never retrieved" not in master.log
+    assert master.log.count("Traceback") == name.startswith(("raises", "exits")) + (name == "none")
+
+
+def test_an_application_that_raises_in_its_startup_is_served_and_its_error_told(serve):
+    """By default: the specification says so. An error of an application that takes part must be seen all the same."""
+    server = serve("asgi_lifespans:raises_in_startup", *ASGI)
+    assert json.loads(server.get("/").body)["state"] == {}
+    assert (
+        "[WARNING] The application raised in lifespan.startup; it is served without" in server.log
+    )
+    assert server.log.count("RuntimeError: no configuration") == 1
+
+
+def test_a_lifespan_that_ends_while_the_application_serves_is_told_at_once(serve):
+    server = serve("asgi_lifespans:raises_later", *ASGI)
+    server.wait_for_log("[ERROR] Exception in ASGI lifespan; the application is served on")
+    server.wait_for_log("RuntimeError: a background task of the application")
+    assert server.get("/").status == 200
+    server.process.send_signal(signal.SIGTERM)
+    assert server.process.wait(20) == 0
+    assert server.log.count("Traceback") == 1
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_term_ends_a_worker_that_waits_for_its_application_to_start(start, loop):
+    arguments = ("--asgi-loop", loop, "--graceful-timeout", "600")
+    master = start(*ASGI, *arguments, app="asgi_lifespans:never_starts")
+    master.wait_for_log("starting\n")
+    master.send("TERM")
+    assert master.exit_status() == 0
+    assert "\ncleaned up\n" in master.log
+    assert "Traceback" not in master.log
 
 
 def test_lifespan_begins_before_the_first_request_and_ends_after_the_last(serve):

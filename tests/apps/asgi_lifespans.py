@@ -40,10 +40,42 @@ async def fails(scope, receive, send):
         await send({"type": "lifespan.startup.failed", "message": "no database"})
 
 
-async def raises_in_startup(scope, receive, send):
+async def fails_and_raises(scope, receive, send):
+    """As Starlette does when its lifespan raises."""
     if scope["type"] == "lifespan":
         await receive()
-        raise RuntimeError("no configuration")
+        await send({"type": "lifespan.startup.failed", "message": "no database"})
+        raise RuntimeError("no database")
+
+
+async def raises_in_startup(scope, receive, send):
+    if scope["type"] != "lifespan":
+        return await answer(scope, receive, send)
+    await receive()
+    raise RuntimeError("no configuration")
+
+
+async def exits_in_startup(scope, receive, send):
+    if scope["type"] == "lifespan":
+        await receive()
+        raise SystemExit("no key")
+
+
+async def raises_later(scope, receive, send):
+    if scope["type"] != "lifespan":
+        return await answer(scope, receive, send)
+    await receive()
+    await send({"type": "lifespan.startup.complete"})
+    raise RuntimeError("a background task of the application")
+
+
+async def never_starts(scope, receive, send):
+    await receive()
+    print("starting", flush=True)
+    try:
+        await asyncio.sleep(600)
+    finally:
+        print("cleaned up", flush=True)
 
 
 async def full(scope, receive, send):

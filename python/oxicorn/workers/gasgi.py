@@ -45,17 +45,25 @@ class ASGIWorker(base.Worker):
         asyncio.set_event_loop(self.loop)
         if self.cfg.asgi_lifespan == "off":
             return
-        is_required = self.cfg.asgi_lifespan == "on"
+        self.lifespan = self.loop.run_until_complete(self.make_lifespan())
         try:
-            self.loop.run_until_complete(self.start_lifespan(is_required))
+            self.loop.run_until_complete(self.lifespan.startup())
         except StartupFailed as error:
             self.log.error("ASGI lifespan startup failed: %s", error)
             sys.exit(BOOT_ERROR)
+        except SystemExit:
+            # It was told to leave meanwhile.
+            self.loop.run_until_complete(self.lifespan.cancel())
+            raise
 
-    async def start_lifespan(self, is_required: bool) -> None:
-        """Start the application."""
-        self.lifespan = Lifespan(self.wsgi, self.log, is_required=is_required)
-        await self.lifespan.startup()
+    async def make_lifespan(self) -> Lifespan:
+        """Make it in the loop: its events belong to that."""
+        return Lifespan(
+            self.wsgi,
+            self.log,
+            is_required=self.cfg.asgi_lifespan == "on",
+            is_leaving=lambda: not self.alive,
+        )
 
     def run(self) -> None:
         """Serve until the worker is told to leave."""
