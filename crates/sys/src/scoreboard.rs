@@ -20,7 +20,10 @@ mod text;
 
 use std::io;
 use std::os::fd::BorrowedFd;
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicU8, AtomicU32, AtomicU64,
+    Ordering::{Relaxed, SeqCst},
+};
 
 use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous};
 
@@ -155,10 +158,11 @@ impl Slot {
         self.record.beat.store(now_ms, Relaxed);
     }
 
-    /// Moves on to another state.
+    /// Moves on to another state. Of two workers that leave in the same instant at least one sees the other
+    /// leave, if each looks after it has told its own.
     #[inline]
     pub fn set_state(&self, state: State) {
-        self.record.state.store(state as u8, Relaxed);
+        self.record.state.store(state as u8, SeqCst);
     }
 
     /// A request was read completely and goes to the application now. Also a heartbeat.
@@ -285,7 +289,7 @@ impl Slot {
     /// What the worker said last.
     #[inline]
     pub fn state(&self) -> State {
-        State::from_byte(self.record.state.load(Relaxed))
+        State::from_byte(self.record.state.load(SeqCst))
     }
 
     /// Time of the last heartbeat; `None` before the first, when no timeout applies yet.

@@ -418,7 +418,9 @@ impl<A: Application> Engine<A> {
     pub fn is_finished(&self) -> bool {
         match self.stage {
             Stage::Serving | Stage::Retiring => false,
-            Stage::Draining { until, .. } => self.has_only_overdue() || self.now >= until,
+            Stage::Draining { until, .. } => {
+                (self.has_only_overdue() && self.has_settled_channel()) || self.now >= until
+            }
         }
     }
 

@@ -37,6 +37,9 @@ pub(crate) struct Dispatch {
     inbox: Vec<u8>,
     /// Nobody here has time for what comes now.
     is_full: bool,
+    /// While the worker leaves: as of its last turn, another worker stays for what waits in the channel, or
+    /// nothing does.
+    has_settled: bool,
 }
 
 /// Gives connections away.
@@ -198,6 +201,7 @@ impl<A: Application> Engine<A> {
             sender,
             inbox: vec![0; LONGEST],
             is_full: false,
+            has_settled: false,
         });
         self.slot
             .set_capacity(u32::try_from(capacity).unwrap_or(u32::MAX));
@@ -272,47 +276,73 @@ impl<A: Application> Engine<A> {
 
     /// The next responses end their connections: the worker leaves, and nobody goes on with them.
     pub(crate) fn ends_all(&self) -> bool {
-        self.is_draining()
-            && !self
-                .dispatch
-                .as_ref()
-                .is_some_and(|dispatch| dispatch.sender.is_sibling_there())
+        self.is_draining() && !self.is_sibling_there()
     }
 
     /// While the worker leaves: gives connections between two requests to those who stay. The last one to
     /// leave serves what waits in the channel.
     pub(crate) fn pass_on(&mut self, application: &mut A) {
-        let Some(dispatch) = &self.dispatch else {
-            return;
-        };
-        if dispatch.sender.is_sibling_there() {
-            let movable: Vec<usize> = self
-                .seats
-                .iter()
-                .filter(|(_, seat)| {
-                    let connection = seat.connection.as_ref();
-                    connection.is_some_and(|one| one.is_movable() && !one.is_gathered)
-                })
-                .map(|(key, _)| key)
-                .take(PASSED_ON)
-                .collect();
-            for key in movable {
-                let connection = self
-                    .seats
-                    .get(key)
-                    .and_then(|seat| seat.connection.as_ref());
-                if connection.is_none_or(|connection| !dispatch.sender.send(connection, b"")) {
-                    return;
-                }
-                drop(part_with(&self.poller, &mut self.seats, key));
-            }
-            return;
+        if self.is_sibling_there() {
+            self.give_away_movable();
         }
+        // Asked again after the last message was sent: a sibling that was told to leave meanwhile may have
+        // looked into the channel before.
+        let has_settled = self.is_sibling_there() || self.empty_channel(application);
+        if let Some(dispatch) = &mut self.dispatch {
+            dispatch.has_settled = has_settled;
+        }
+    }
+
+    /// Nothing that waits in the channel needs this worker any more.
+    pub(crate) fn has_settled_channel(&self) -> bool {
+        self.dispatch
+            .as_ref()
+            .is_none_or(|dispatch| dispatch.has_settled)
+    }
+
+    fn is_sibling_there(&self) -> bool {
+        self.dispatch
+            .as_ref()
+            .is_some_and(|dispatch| dispatch.sender.is_sibling_there())
+    }
+
+    fn give_away_movable(&mut self) {
+        let movable: Vec<usize> = self
+            .seats
+            .iter()
+            .filter(|(_, seat)| {
+                let connection = seat.connection.as_ref();
+                connection.is_some_and(|one| one.is_movable() && !one.is_gathered)
+            })
+            .map(|(key, _)| key)
+            .take(PASSED_ON)
+            .collect();
+        for key in movable {
+            let sender = self.dispatch.as_ref().map(|dispatch| &dispatch.sender);
+            let connection = self
+                .seats
+                .get(key)
+                .and_then(|seat| seat.connection.as_ref());
+            if !sender
+                .zip(connection)
+                .is_some_and(|(sender, connection)| sender.send(connection, b""))
+            {
+                return;
+            }
+            drop(part_with(&self.poller, &mut self.seats, key));
+        }
+    }
+
+    /// Serves what waits in the channel. False: no thread has time for it now.
+    fn empty_channel(&mut self, application: &mut A) -> bool {
         while self.take_over() {
             if self.batch.is_full() {
                 self.run_batch(application);
             }
         }
         self.run_batch(application);
+        self.dispatch
+            .as_ref()
+            .is_none_or(|dispatch| !dispatch.is_full)
     }
 }

@@ -275,3 +275,30 @@ fn the_last_worker_to_leave_serves_what_waits_in_the_channel() {
     first.leave();
     last.leave();
 }
+
+#[test]
+fn a_worker_without_connections_does_not_leave_before_it_has_looked_into_the_channel() {
+    let pair = Pair::new();
+    let first = pair.start("first", true);
+    let slot = pair.board.claim().unwrap();
+    let (_wakeup, far) = UnixStream::pair().unwrap();
+    let mut last = Engine::new(options(), Vec::new(), &far, slot).unwrap();
+    last.join(&pair.channel, 1).unwrap();
+    slot.set_state(State::Ready);
+    let mut socket = pair.connect();
+    assert_eq!(ask(&mut socket, "/"), "[first 1]");
+    // The connection is in the channel now, and its only reader is told to leave.
+    first.leave();
+    send(&mut socket, "/");
+    let holds = Arc::clone(&pair.holds);
+    let mut application = Named {
+        name: "last",
+        holds,
+    };
+    last.drain(&mut application);
+    while !last.is_finished() {
+        let ready = last.poll(Duration::from_millis(2)).unwrap();
+        last.turn(ready, &mut application);
+    }
+    assert_eq!(receive(&mut socket), "[last 2]");
+}
