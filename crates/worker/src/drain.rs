@@ -3,6 +3,7 @@
 use oxicorn_sys::scoreboard::State;
 
 use crate::application::Application;
+use crate::clock::Moment;
 use crate::engine::{Engine, Stage};
 
 impl<A: Application> Engine<A> {
@@ -13,6 +14,9 @@ impl<A: Application> Engine<A> {
             return;
         }
         self.slot.set_state(State::Draining);
+        // The last turn may have been long ago where the loop waits without the engine: what it grants would
+        // be over by now.
+        self.now = Moment::now();
         // A little less than the arbiter grants: the worker ends by itself and is not killed.
         let until = self.now.after(self.options.graceful_timeout.mul_f32(0.95));
         // A request that was on its way when the worker was told to leave is answered.

@@ -18,6 +18,7 @@ use oxicorn_http::trust::Networks;
 use oxicorn_http::{Settings, proxy};
 use oxicorn_sys::channel::Channel;
 use oxicorn_sys::scoreboard::{Scoreboard, Slot, State};
+use oxicorn_worker::clock::Moment;
 use oxicorn_worker::helper::{Calls, Helper, TICK};
 use oxicorn_worker::{
     Application, Called, Engine, Exchange, Limits, Notice, Options, Purpose, Request,
@@ -289,13 +290,17 @@ fn a_worker_without_connections_does_not_leave_before_it_has_looked_into_the_cha
     assert_eq!(ask(&mut socket, "/"), "[first 1]");
     // The connection is in the channel now, and its only reader is told to leave.
     first.leave();
-    send(&mut socket, "/");
     let holds = Arc::clone(&pair.holds);
     let mut application = Named {
         name: "last",
         holds,
     };
+    // Its clock stands still while it has nothing to do; what it grants counts from now.
+    until(|| last.now().after(options().first_byte_timeout) < Moment::now());
     last.drain(&mut application);
+    assert!(!last.is_finished());
+    last.turn(0, &mut application);
+    send(&mut socket, "/");
     while !last.is_finished() {
         let ready = last.poll(Duration::from_millis(2)).unwrap();
         last.turn(ready, &mut application);
