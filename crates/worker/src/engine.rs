@@ -256,8 +256,12 @@ impl<A: Application> Engine<A> {
         self.poller.take_back(wait.waiter);
     }
 
-    /// Does everything that the last [`Engine::poll`] found ready.
+    /// Does everything that the last [`Engine::poll`] found ready. A worker that has left begins nothing more:
+    /// what still waits in the channel is for the others.
     pub fn turn(&mut self, ready: usize, application: &mut A) {
+        if self.is_finished() {
+            return;
+        }
         // Of a helper that works between turns.
         self.clear_up(application);
         self.begin_turn();

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use oxicorn_http::response::Fields;
 use oxicorn_http::trust::Networks;
 use oxicorn_http::{Settings, proxy};
-use oxicorn_sys::channel::Channel;
+use oxicorn_sys::channel::{Channel, LONGEST};
 use oxicorn_sys::scoreboard::{Scoreboard, Slot, State};
 use oxicorn_worker::clock::Moment;
 use oxicorn_worker::helper::{Calls, Helper, TICK};
@@ -89,7 +89,7 @@ impl Pair {
             address: listener.local_addr().unwrap(),
             listener,
             channel: Arc::new(Channel::new().unwrap()),
-            board: Scoreboard::new(2).unwrap(),
+            board: Scoreboard::new(3).unwrap(),
             holds: Arc::new(AtomicBool::new(true)),
         }
     }
@@ -129,6 +129,17 @@ impl Pair {
             is_to_drain,
             thread,
         }
+    }
+
+    /// A worker without listeners that turns when it is told to.
+    fn resting(&self, name: &'static str) -> (Engine<Named>, Named) {
+        let slot = self.board.claim().unwrap();
+        let (_wakeup, far) = UnixStream::pair().unwrap();
+        let mut engine = Engine::new(options(), Vec::new(), &far, slot).unwrap();
+        engine.join(&self.channel, 1).unwrap();
+        slot.set_state(State::Ready);
+        let holds = Arc::clone(&self.holds);
+        (engine, Named { name, holds })
     }
 
     fn connect(&self) -> TcpStream {
@@ -281,20 +292,11 @@ fn the_last_worker_to_leave_serves_what_waits_in_the_channel() {
 fn a_worker_without_connections_does_not_leave_before_it_has_looked_into_the_channel() {
     let pair = Pair::new();
     let first = pair.start("first", true);
-    let slot = pair.board.claim().unwrap();
-    let (_wakeup, far) = UnixStream::pair().unwrap();
-    let mut last = Engine::new(options(), Vec::new(), &far, slot).unwrap();
-    last.join(&pair.channel, 1).unwrap();
-    slot.set_state(State::Ready);
+    let (mut last, mut application) = pair.resting("last");
     let mut socket = pair.connect();
     assert_eq!(ask(&mut socket, "/"), "[first 1]");
     // The connection is in the channel now, and its only reader is told to leave.
     first.leave();
-    let holds = Arc::clone(&pair.holds);
-    let mut application = Named {
-        name: "last",
-        holds,
-    };
     // Its clock stands still while it has nothing to do; what it grants counts from now.
     until(|| last.now().after(options().first_byte_timeout) < Moment::now());
     last.drain(&mut application);
@@ -306,4 +308,30 @@ fn a_worker_without_connections_does_not_leave_before_it_has_looked_into_the_cha
         last.turn(ready, &mut application);
     }
     assert_eq!(receive(&mut socket), "[last 2]");
+}
+
+#[test]
+fn a_worker_that_has_left_takes_nothing_more() {
+    let pair = Pair::new();
+    let first = pair.start("first", true);
+    let other = pair.board.claim().unwrap();
+    other.set_capacity(1);
+    other.set_state(State::Ready);
+    let (mut gone, mut application) = pair.resting("gone");
+    gone.drain(&mut application);
+    gone.turn(0, &mut application);
+    assert!(gone.is_finished(), "others stay");
+    let mut socket = pair.connect();
+    assert_eq!(ask(&mut socket, "/"), "[first 1]");
+    // Now the connection is in the channel, for a worker that leaves as well: that one serves it.
+    first.leave();
+    other.set_state(State::Draining);
+    gone.turn(0, &mut application);
+    assert!(gone.is_finished());
+    assert!(
+        pair.channel
+            .receive(&mut vec![0; LONGEST])
+            .unwrap()
+            .is_some()
+    );
 }

@@ -227,7 +227,7 @@ impl Pool {
                 Err(error) => return self.fail(error),
             };
             let now = lobby.engine.now();
-            if is_rung || now >= until || self.has_jobs() {
+            if is_rung || now >= until || self.has_jobs() || self.is_finished() {
                 return;
             }
             wait = lobby.engine.begin_wait(now.until(until));
