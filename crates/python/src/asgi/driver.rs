@@ -13,6 +13,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use super::busy_poll::BusyPoll;
 use super::call::Asgi;
 use super::expire::Cancelled;
 use super::scope::Scopes;
@@ -49,6 +50,9 @@ pub struct Driver {
     timer: RefCell<Option<(Moment, Py<PyAny>)>>,
     /// What the timer calls.
     tick: RefCell<Option<Py<PyAny>>>,
+    busy_poll: RefCell<BusyPoll>,
+    /// What keeps the loop awake.
+    stay_awake: RefCell<Option<Py<PyAny>>>,
     cancelled: Cancelled,
     /// Until the driver is closed.
     watchdog: RefCell<Option<Watchdog>>,
@@ -130,6 +134,8 @@ impl Driver {
             has_stopped: Cell::new(false),
             timer: RefCell::new(None),
             tick: RefCell::new(None),
+            busy_poll: RefCell::default(),
+            stay_awake: RefCell::new(None),
             cancelled: Cancelled::default(),
             watchdog: RefCell::new(watchdog),
             helper: RefCell::new(helper),
@@ -142,6 +148,7 @@ impl Driver {
         let turn = slf.getattr("turn")?;
         *driver.shared.turn.borrow_mut() = Some(turn.clone().unbind());
         *driver.tick.borrow_mut() = Some(slf.getattr("tick")?.unbind());
+        *driver.stay_awake.borrow_mut() = Some(slf.getattr("stay_awake")?.unbind());
         driver
             .event_loop
             .bind(slf.py())
@@ -183,6 +190,9 @@ impl Driver {
         }
         self.look_around(py, work)?;
         self.set_timer(py, work.engine.now(), work.engine.due())?;
+        if self.shared.has_heard.take() && self.busy_poll.borrow_mut().heard(Moment::now()) {
+            self.look_again(py)?;
+        }
         let is_overdue = work.engine.take_overdue();
         work.engine.lend();
         if is_overdue {
@@ -198,6 +208,14 @@ impl Driver {
     fn tick(&self, py: Python<'_>) -> PyResult<()> {
         *self.timer.borrow_mut() = None;
         self.turn(py)
+    }
+
+    /// A loop with a callback at hand looks for events and does not sleep.
+    fn stay_awake(&self, py: Python<'_>) -> PyResult<()> {
+        if self.busy_poll.borrow_mut().is_over(Moment::now()) {
+            return Ok(());
+        }
+        self.look_again(py)
     }
 
     /// Begins nothing more: the worker is about to be killed. A loop that was blocked goes through what it has at
@@ -223,6 +241,7 @@ impl Driver {
         }
         *self.shared.turn.borrow_mut() = None;
         *self.tick.borrow_mut() = None;
+        *self.stay_awake.borrow_mut() = None;
         drop(work);
         Ok(())
     }
@@ -329,6 +348,14 @@ impl Driver {
                 .later(pause * number as f64, &disconnect)?;
         }
         Ok(())
+    }
+
+    /// Keeps the loop awake for one more of its iterations, in which everybody has a turn.
+    fn look_again(&self, py: Python<'_>) -> PyResult<()> {
+        match &*self.stay_awake.borrow() {
+            Some(stay_awake) => self.shared.calls.soon(stay_awake.bind(py)),
+            None => Ok(()),
+        }
     }
 
     /// The engine has to do something by itself at `due`.

@@ -50,6 +50,7 @@ impl Application for Asgi {
         let Some(Party::Socket(socket)) = self.away(place) else {
             return Appetite::Enough;
         };
+        self.shared.has_heard.set(true);
         if Socket::arrived(socket.bind(self.py), data) {
             Appetite::Enough
         } else {

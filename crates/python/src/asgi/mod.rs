@@ -7,6 +7,7 @@
 //! something to wait for ([`awaitable`]).
 
 mod awaitable;
+mod busy_poll;
 mod call;
 mod callback;
 mod client;

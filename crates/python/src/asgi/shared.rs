@@ -33,6 +33,8 @@ pub struct Shared {
     lines: RefCell<Lines>,
     /// The loop runs a turn of ours and no task: a task that is woken may take its step.
     is_in_turn: Cell<bool>,
+    /// A WebSocket's client sent something in this turn.
+    pub has_heard: Cell<bool>,
     /// The worker is on its way out.
     pub is_leaving: Cell<bool>,
     /// Seconds that a request goes on after its client has gone.
@@ -164,6 +166,7 @@ impl Shared {
             sockets: RefCell::default(),
             lines: RefCell::default(),
             is_in_turn: Cell::new(false),
+            has_heard: Cell::new(false),
             is_leaving: Cell::new(false),
             grace,
             calls: LoopCalls::of(event_loop)?,
