@@ -129,6 +129,39 @@ def test_with_preload_app_as_well(start):
         assert connection.get("/pid").pid != worker
 
 
+def test_a_kill_while_the_worker_leaves_is_answered(start):
+    master = start(app=APP)
+    (worker,) = master.up(1)
+    with begin(master, "/wait/60") as connection:
+        master.send("TERM")
+        master.wait_for_log("Handling signal: term")
+        os.kill(worker, signal.SIGKILL)
+        assert refused(connection)
+
+
+@pytest.mark.over("gthread", "gevent", "asgi", reason="sync finishes a call, whatever it takes")
+def test_a_worker_that_leaves_in_time_says_nothing(start):
+    """A proxy asks elsewhere then, where it can; 502 it would pass on."""
+    master = start("--graceful-timeout", "1", app=APP)
+    before = master.up(1)
+    with begin(master, "/wait/60") as connection:
+        master.send("HUP")
+        assert connection.receive_all() == b""
+        master.replaced(before, 1)
+
+
+@pytest.mark.over(
+    "gthread", "gevent", "asgi", reason="sync raises SystemExit in the call, which is 500"
+)
+def test_quit_to_a_worker_says_nothing(start):
+    master = start(app=APP)
+    before = master.up(1)
+    with begin(master, "/wait/60") as connection:
+        os.kill(*before, signal.SIGQUIT)
+        assert connection.receive_all() == b""
+    master.replaced(before, 1)
+
+
 def test_a_response_that_has_begun_breaks_off(start):
     master = start("--threads", "2", app=APP)
     (worker,) = master.up(1)

@@ -29,9 +29,9 @@ def run_worker(arbiter: Arbiter, worker: Any) -> int:
     try:
         # What was sent since the fork is delivered here, to our handlers.
         signal.pthread_sigmask(signal.SIG_SETMASK, arbiter.mask)
-        return boot(arbiter, worker)
+        return end(worker, boot(arbiter, worker))
     except SystemExit as error:
-        return exit_status(error)
+        return end(worker, exit_status(error))
     except AppImportError as error:
         arbiter.log.debug("The application cannot be used", exc_info=True)
         print(error, file=sys.stderr, flush=True)
@@ -63,6 +63,13 @@ def boot(arbiter: Arbiter, worker: Any) -> int:
     arbiter.cfg.post_fork(arbiter, worker)
     worker.init_process()
     return 0
+
+
+def end(worker: Any, status: int) -> int:
+    """Give the status to end with. With 0 the worker does so because it was told to."""
+    if status == 0 and worker.slot is not None:
+        worker.slot.end_tenure()
+    return status
 
 
 def leave_with(status: int, worker: Any) -> int:

@@ -34,6 +34,11 @@ pub enum Action {
     },
     /// Send a signal to a worker or a template.
     Kill(i32, Signal),
+    /// This worker's time to leave is over; who still waits for it is not answered in its place.
+    EndTenure {
+        /// The worker.
+        age: u32,
+    },
     /// Say which request this worker is working on.
     ReportRequest {
         /// The worker.

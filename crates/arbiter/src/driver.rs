@@ -166,6 +166,7 @@ impl Driver<'_> {
         match action {
             Action::Log(notice) => log(host, &notice),
             Action::Kill(pid, signal) => self.kill(host, pid, signal),
+            Action::EndTenure { age } => slots.end_tenure(age),
             Action::ReportRequest { age } => slots.report(host, age),
             Action::ReportDeath(ended) => self.report_death(host, slots, ended),
             Action::Bury { age, boot_failure } => {
@@ -303,6 +304,12 @@ impl Slots {
         for request in slot.in_flight() {
             let age = now().saturating_sub(Duration::from_millis(request.started_ms));
             log(host, &Notice::Serving { pid, request, age });
+        }
+    }
+
+    fn end_tenure(&self, age: u32) {
+        if let Some(slot) = self.of(age) {
+            slot.end_tenure();
         }
     }
 

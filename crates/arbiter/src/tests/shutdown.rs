@@ -47,7 +47,7 @@ fn after_the_graceful_timeout_the_rest_is_killed_and_the_status_stays() {
     sim.exits(1, 0);
     sim.forget();
     sim.advance(20.0);
-    assert_eq!(sim.actions(), [kill(2, Kill)]);
+    assert_eq!(sim.actions(), [end_tenure(2), kill(2, Kill)]);
     sim.killed(2, Kill);
     assert_eq!(sim.actions(), [bury(2), exit(0)]);
 }
@@ -74,7 +74,7 @@ fn int_after_term_hurries() {
     assert_eq!(sim.actions(), [kill(1, Quit)]);
     assert_eq!(sim.due_in(), Some(2.0));
     sim.advance(2.0);
-    assert_eq!(sim.actions(), [kill(1, Kill)]);
+    assert_eq!(sim.actions(), [end_tenure(1), kill(1, Kill)]);
 }
 
 #[test]

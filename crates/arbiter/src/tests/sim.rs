@@ -272,6 +272,10 @@ pub fn kill(age: u32, signal: Signal) -> Action {
     Action::Kill(pid(age), signal)
 }
 
+pub fn end_tenure(age: u32) -> Action {
+    Action::EndTenure { age }
+}
+
 pub fn bury(age: u32) -> Action {
     Action::Bury {
         age,

@@ -149,7 +149,7 @@ impl Asgi {
     ) -> PyResult<Called<Client>> {
         let ended = self.keep_exit(ended);
         let mut state = kit.cycle.get().state(self.py)?;
-        let outcome = outcome::settle(self.py, &mut state, &ended, || self.is_leaving());
+        let outcome = self.settle(&mut state, &ended);
         self.report(&outcome);
         self.tell(request, &mut state, outcome.fault);
         Ok(match state.release() {
@@ -270,10 +270,15 @@ impl Asgi {
         if let Some(key) = state.key.take() {
             self.shared.running.borrow_mut().try_remove(key);
         }
-        let outcome = outcome::settle(self.py, &mut state, &ended, || self.is_leaving());
+        let outcome = self.settle(&mut state, &ended);
         self.report(&outcome);
         drop(state);
         self.answered_away(bound, outcome.fault)
+    }
+
+    fn settle(&self, state: &mut State, ended: &Ended) -> Outcome {
+        let is_given_up = self.shared.has_stopped.get();
+        outcome::settle(self.py, state, ended, is_given_up, || self.is_leaving())
     }
 
     /// The worker leaves, and a request goes on in spite of all: the access log hears of what was sent.

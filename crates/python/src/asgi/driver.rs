@@ -44,8 +44,6 @@ pub struct Driver {
     graceful_timeout: f64,
     /// The worker was aborted: nothing is begun any more.
     has_aborted: Cell<bool>,
-    /// The loop was stopped, which happens once: it may run again for the application's own end.
-    has_stopped: Cell<bool>,
     /// The next turn that nothing has to be ready for.
     timer: RefCell<Option<(Moment, Py<PyAny>)>>,
     /// What the timer calls.
@@ -131,7 +129,6 @@ impl Driver {
             parent: RefCell::new(parent),
             graceful_timeout: config.graceful_timeout as f64,
             has_aborted: Cell::new(false),
-            has_stopped: Cell::new(false),
             timer: RefCell::new(None),
             tick: RefCell::new(None),
             busy_poll: RefCell::default(),
@@ -319,7 +316,7 @@ impl Driver {
             let message = format!("Parent changed, shutting down: {}", worker.str()?);
             worker.getattr("log")?.call_method1("info", (message,))?;
         }
-        if (is_orphan || engine.is_finished()) && !self.has_stopped.replace(true) {
+        if (is_orphan || engine.is_finished()) && !self.shared.has_stopped.replace(true) {
             self.event_loop.bind(py).call_method0("stop")?;
         }
         Ok(())

@@ -45,11 +45,13 @@ impl Outcome {
 /// Links of a chain of exceptions that are looked at.
 const CHAIN: usize = 16;
 
-/// Ends the response as far as the application has not.
+/// Ends the response as far as the application has not. `is_given_up`: nobody waits for its end any more, because the
+/// worker leaves.
 pub fn settle(
     py: Python<'_>,
     state: &mut State,
     ended: &Ended,
+    is_given_up: bool,
     is_leaving: impl FnOnce() -> bool,
 ) -> Outcome {
     let is_quiet = state.is_lost || state.is_overdue || state.inbox.is_over();
@@ -82,15 +84,17 @@ pub fn settle(
     let Some(exchange) = &mut state.exchange else {
         return outcome;
     };
+    // No answer means to a proxy that it may ask elsewhere.
+    let is_dropped = is_given_up && matches!(ended, Ended::Cancelled);
     outcome.fault = Some(Fault {
-        reason: if is_quiet {
-            "client_disconnected"
-        } else {
-            "application_error"
+        reason: match is_quiet {
+            true => "client_disconnected",
+            false if is_dropped => "interrupted",
+            false => "application_error",
         },
-        is_own_page: is_untold,
+        is_own_page: is_untold && !is_dropped,
     });
-    if is_lost {
+    if is_lost || is_dropped && is_untold {
         exchange.cut();
     } else if is_untold && !(is_quiet && outcome.message.is_empty()) {
         exchange.answer(500, PAGE);

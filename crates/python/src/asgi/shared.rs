@@ -37,6 +37,9 @@ pub struct Shared {
     pub has_heard: Cell<bool>,
     /// The worker is on its way out.
     pub is_leaving: Cell<bool>,
+    /// The loop was stopped, which happens once: it may run again for the end of tasks, which are cancelled, and of the
+    /// application.
+    pub has_stopped: Cell<bool>,
     /// Seconds that a request goes on after its client has gone.
     pub grace: f64,
     /// Of the loop.
@@ -168,6 +171,7 @@ impl Shared {
             is_in_turn: Cell::new(false),
             has_heard: Cell::new(false),
             is_leaving: Cell::new(false),
+            has_stopped: Cell::new(false),
             grace,
             calls: LoopCalls::of(event_loop)?,
             turn: RefCell::new(None),

@@ -70,7 +70,12 @@ impl Slot {
 
     /// Starts the process that goes on with this worker's connections if it is killed.
     fn start_keeper(&self) -> PyResult<()> {
-        Ok(keeper::start(&self.channel)?)
+        Ok(keeper::start(self.record, &self.channel)?)
+    }
+
+    /// The worker ends as it was told to: who still waits for it is not answered in its place.
+    fn end_tenure(&self) {
+        self.record.end_tenure();
     }
 
     /// The application is loaded.
