@@ -2,18 +2,26 @@
 
 import contextlib
 import json
+import os
+import signal
+import sys
 import time
 
 import pytest
 
+from support import process
 from support.client import message
 from support.load import Load
+from support.server import IS_ASGI
 from support.wait import until
 
 pytestmark = pytest.mark.beyond_gunicorn
 
 APP = "hanging:application"
 CLASSES = pytest.mark.parametrize("threads", [1, 4], ids=["sync", "gthread"])
+
+#: With asgi a task takes its first step when it is made.
+TASKS_START_AT_ONCE = sys.version_info >= (3, 12)
 
 
 def ask(master, target, headers=()):
@@ -137,6 +145,44 @@ def test_those_behind_hung_requests_are_not_lost_and_have_waited_as_well(start, 
     )
 
 
+@pytest.mark.names_class
+@pytest.mark.parametrize(
+    ("arguments", "app", "target", "capacity"),
+    [
+        ((), APP, "/hang", 2),
+        (("--threads", "4"), APP, "/hang", 8),
+        (("--worker-class", "asgi"), "hanging_asgi:application", "/hang", 4),
+        (("--worker-class", "asgi"), "hanging_asgi:application", "/block", 2),
+    ],
+    ids=["sync", "gthread", "asgi-tasks", "asgi-loops"],
+)
+def test_others_are_served_again_while_twice_the_capacity_hangs(
+    start, arguments, app, target, capacity
+):
+    timeout = 4
+    master = start("--workers", "2", "--timeout", timeout, *arguments, app=app)
+    master.up(2)
+    with (
+        Load(str(master.folder / "s"), clients=4, pause=0.05) as load,
+        contextlib.ExitStack() as clients,
+    ):
+        began = time.monotonic()
+        hung = [clients.enter_context(ask(master, target)) for _ in range(2 * capacity)]
+        assert {connection.receive().status for connection in hung} == {504}
+        assert time.monotonic() - began < 1.5 * timeout
+        load.more()
+    assert not load.failures
+    # A task that has not had its turn yet shares the fate of the one that blocks its loop.
+    shares = {504} if target == "/block" and not TASKS_START_AT_ONCE else set()
+    assert {200} <= set(load.statuses) <= {200} | shares
+    assert load.slowest < 2 * timeout
+    until(lambda: master.log.count("Request timed out after") == len(hung), "all records")
+    records = master.log.split("Request timed out after ")[1:]
+    where = "in hang_here" if target == "/hang" else "in block_here"
+    assert all(f"GET {target} from a unix socket" in record for record in records)
+    assert all(where in record for record in records)
+
+
 @pytest.mark.over("sync", "gthread", reason="elsewhere nobody waits behind a hung request")
 @CLASSES
 def test_the_replacement_of_a_single_worker_serves_those_who_waited_for_it(
@@ -161,6 +207,29 @@ def test_the_replacement_of_a_single_worker_serves_those_who_waited_for_it(
         answers.append(idle.receive())
     assert {answer.status for answer in answers} == {200}
     assert not before & {int(answer.text) for answer in answers}
+
+
+@pytest.mark.over("sync", "asgi", reason="elsewhere the signal interrupts no request")
+@pytest.mark.skipif(
+    IS_ASGI and not TASKS_START_AT_ONCE, reason="both are tasks before the first takes its step"
+)
+def test_a_worker_that_is_aborted_begins_nothing_more(start):
+    """What waited has been given away, and must not be taken back in the second before the worker is killed."""
+    master = start("--timeout", "1", app=APP)
+    (worker,) = master.up(1)
+    with master.connect() as hung, master.connect() as other:
+        for connection in hung, other:
+            connection.send(message("GET", "/pid"))
+            assert connection.receive().text == str(worker)
+        # So that they come together.
+        os.kill(worker, signal.SIGSTOP)
+        until(lambda: process.is_stopped(worker), "a worker that reads nothing")
+        hung.send(message("GET", "/hang"))
+        other.send(message("GET", "/pid"))
+        os.kill(worker, signal.SIGCONT)
+        assert hung.receive().status == 504
+        response = other.receive()
+        assert (response.status, response.text != str(worker)) == (200, True)
 
 
 def test_neighbours_of_a_hung_request_are_served(start):

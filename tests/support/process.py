@@ -30,6 +30,12 @@ def sleeps(pid):
     return all(") S " in (task / "stat").read_text() for task in tasks)
 
 
+def is_stopped(pid):
+    """Whether SIGSTOP has reached all of its threads: they go on for a moment after it was sent."""
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return all(") T " in (task / "stat").read_text() for task in tasks)
+
+
 def pids():
     """All there are."""
     return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]

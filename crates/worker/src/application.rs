@@ -72,6 +72,11 @@ pub trait Application {
         None
     }
 
+    /// The worker was told to leave at once while the application was called: nothing more is begun.
+    fn is_over(&self) -> bool {
+        false
+    }
+
     /// The loop has something to say to the logs.
     fn notice(&mut self, notice: Notice<'_>);
 

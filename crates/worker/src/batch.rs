@@ -231,6 +231,10 @@ impl<A: Application> Engine<A> {
                 continue;
             }
             self.step(place, arrived, application);
+            if application.is_over() {
+                // What waited was given to others, and must not be taken back.
+                break;
+            }
             if u128::from(self.now.micros_since(self.batch.began)) > PATIENCE.as_micros() {
                 self.send_waiting();
                 self.batch.is_slow = true;

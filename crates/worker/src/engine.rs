@@ -268,6 +268,9 @@ impl<A: Application> Engine<A> {
         self.date.refresh(self.now);
         self.pace = Pace::new(self.now);
         for index in 0..ready {
+            if application.is_over() {
+                break;
+            }
             if let Some(event) = self.poller.ready(index) {
                 self.handle(event, application);
             }

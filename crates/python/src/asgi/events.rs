@@ -58,6 +58,10 @@ impl Application for Asgi {
         }
     }
 
+    fn is_over(&self) -> bool {
+        self.exit.is_some()
+    }
+
     fn ended(&mut self, place: Place, end: End<'_>) {
         let cycle = match self.away(place) {
             Some(Party::Request(cycle)) => cycle.into_bound(self.py),

@@ -26,6 +26,7 @@ const WORTH_PINNING: usize = 16 * 1024;
 /// A WSGI application, and what it takes to call it.
 pub struct Wsgi<'py> {
     py: Python<'py>,
+    worker: Bound<'py, PyAny>,
     callable: Bound<'py, PyAny>,
     journal: Journal<'py>,
     access: Access<'py>,
@@ -62,6 +63,7 @@ impl ParkedWsgi {
         let py = worker.py();
         Ok(Wsgi {
             py,
+            worker: worker.clone(),
             callable: self.callable.into_bound(py),
             journal: Journal::of(worker)?,
             access: self.access.resume(py),
@@ -149,6 +151,7 @@ impl<'py> Wsgi<'py> {
         kit.cycle().answer(py)?.keep_headers = hooks.is_some();
         Ok(Wsgi {
             py,
+            worker: worker.clone(),
             callable: worker.getattr("wsgi")?,
             journal: Journal::of(worker)?,
             access: Access::new(py, &common.access),
@@ -195,6 +198,13 @@ impl<'py> Wsgi<'py> {
     /// (its signal handlers raise it) does not go on with other requests.
     pub fn exit_was_raised(&self) -> bool {
         self.exit_raised
+    }
+
+    /// The worker was not told to leave.
+    #[cold]
+    fn is_alive(&self) -> bool {
+        let alive = self.worker.getattr(intern!(self.py, "alive"));
+        alive.and_then(|alive| alive.is_truthy()).unwrap_or(true)
     }
 
     /// Runs one request to its end. `None` if the exchange got lost, which only a fault of the server's
@@ -452,6 +462,10 @@ impl Application for Wsgi<'_> {
     fn call(&mut self, request: Request<'_>, exchange: Exchange<Client>) -> Called<Client> {
         self.run(request, exchange)
             .map_or(Called::Lost, Called::Answered)
+    }
+
+    fn is_over(&self) -> bool {
+        self.exit_raised && !self.is_alive()
     }
 
     fn notice(&mut self, notice: Notice<'_>) {
