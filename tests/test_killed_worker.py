@@ -178,6 +178,8 @@ def test_idle_connections_go_on_with_another_worker(start):
     with contextlib.ExitStack() as clients:
         connections = idle(master, 300, clients)
         fresh = [clients.enter_context(master.connect()) for _ in range(20)]
+        # One that is being accepted in that very instant is lost.
+        until(lambda: all(process.sleeps(pid) for pid in before), "idle workers")
         killed, left = before
         os.kill(killed, signal.SIGKILL)
         for connection in [*(connection for connection, _ in connections), *fresh]:
@@ -203,6 +205,7 @@ def test_a_request_that_nobody_has_read_yet_is_served(start):
     with contextlib.ExitStack() as clients:
         [(connection, worker)] = idle(master, 1, clients)
         os.kill(worker, signal.SIGSTOP)
+        until(lambda: process.is_stopped(worker), "a worker that reads nothing")
         connection.send(GET)
         os.kill(worker, signal.SIGKILL)
         response = connection.receive()
