@@ -303,8 +303,20 @@ def test_signals_to_the_group_do_not_end_the_keeper(start):
 
 
 def test_out_of_memory(memory_group, start):
-    master = start(app=APP, preexec_fn=lambda: memory_group.write_text(str(os.getpid())))
-    master.up(1)
-    with begin(master, "/memory") as connection:
-        assert refused(connection)
-    assert "SIGKILL, out of memory" in master.wait_for_log("Death of worker")
+    master = start(
+        *("--workers", "2"),
+        app=APP,
+        preexec_fn=lambda: memory_group.write_text(str(os.getpid())),
+    )
+    before = master.up(2)
+    with Load(str(master.folder / "s"), clients=2, pause=0.005) as load:
+        with begin(master, "/memory") as connection:
+            assert refused(connection)
+        until(lambda: len(before & set(master.workers)) == 1, "the end of one worker")
+        until(lambda: len(master.workers) == 2, "a new worker")
+        load.more()
+    report = master.wait_for_log("Death of worker")
+    assert "SIGKILL, out of memory" in report
+    assert "was serving GET /memory from" in report
+    assert not load.failures
+    assert set(load.statuses) <= {200, 502}

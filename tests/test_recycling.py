@@ -1,11 +1,13 @@
 """max_requests, max_worker_memory, max_worker_lifetime: the replacement first, and no request lost."""
 
+import itertools
 import re
 import time
 
 import pytest
 
 from support.load import Load
+from support.master import Master
 from support.source import application
 from support.wait import until
 
@@ -25,6 +27,39 @@ def test_no_request_is_lost_while_workers_are_renewed(start, tmp_path):
         load.more()
     assert not load.failures
     assert set(load.statuses) == {200}
+
+
+COUNTS = """
+def post_worker_init(worker):
+    print("one more", flush=True)
+
+def worker_exit(server, worker):
+    print("one less", flush=True)
+"""
+
+
+@pytest.mark.beyond_gunicorn
+def test_recycling_costs_no_capacity(start, tmp_path):
+    """Two servers of the same capacity at the same time, of which one replaces its workers all the while."""
+    (tmp_path / "slow.py").write_text(SLOW_IMPORT.format(seconds=0.5))
+    master = start("--workers", "2", "--max-requests", "40", app="slow:app", config=COUNTS)
+    folder = tmp_path / "other"
+    folder.mkdir()
+    path = {"PYTHONPATH": str(tmp_path)}
+    with Master(folder, "--workers", "2", app="slow:app", environment=path) as other:
+        other.up(2)
+        master.up(2)
+        target = "/sleep/0.02"
+        with Load(str(folder / "s"), target) as without, Load(str(tmp_path / "s"), target) as load:
+            master.wait_for_log("one less", 4)
+            share = len(load.answers) / len(without.answers)
+            changes = [line for line in master.log.splitlines() if line.startswith("one ")]
+    assert not load.failures
+    assert set(load.statuses) == {200}
+    # Without a replacement that comes first a worker is away for more than 0.5 s after 0.8 s of service.
+    assert share > 0.75
+    counts = list(itertools.accumulate(1 if line == "one more" else -1 for line in changes))
+    assert min(counts[2:]) >= 2
 
 
 @pytest.mark.beyond_gunicorn
