@@ -89,6 +89,14 @@ def test_a_body_nobody_read_does_not_spoil_the_next_request(server):
         assert connection.get("/state").status == 200
 
 
+@pytest.mark.parametrize("header", [None, ("Connection", "close"), ("Expect", "100-continue")])
+def test_an_answer_may_come_before_the_body(server, header):
+    with server.connect() as connection:
+        headers = [("Content-Length", "3"), *([header] if header else [])]
+        connection.send(message("POST", "/unread", headers))
+        assert connection.receive().text == "unread"
+
+
 def test_a_malformed_body_is_refused_while_the_application_waits(server):
     with server.connect() as connection:
         connection.send(message("POST", "/upload", [("Transfer-Encoding", "chunked")]))

@@ -163,10 +163,12 @@ impl<C> Exchange<C> {
         }
     }
 
-    /// Small, whole, and nothing of it sent.
+    /// Small, whole, and nothing of it sent. Where the body is still to come, the connection may end with this response,
+    /// which would be too late afterwards.
     #[inline]
     pub(super) fn can_wait(&self) -> bool {
         self.connection.reply.may_wait
+            && !self.body_is_coming()
             && self.connection.reply.bytes_sent == 0
             && self.connection.output.is_empty()
             && self.own().len() <= SMALL
