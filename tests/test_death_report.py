@@ -87,6 +87,7 @@ def test_a_crash_in_native_code_answers_the_requests_in_flight(start, threads):
             load.more()
     (line,) = reports(master)
     assert ": SIGSEGV, a fault in native code; lived " in line
+    assert re.search(r"was serving GET /segfault from .* for \d\.\d s \(answered with 502\)", line)
     # Who was idle on a kept connection of that worker goes on with the other.
     assert not load.failures
     assert set(load.statuses) <= {200, 502}

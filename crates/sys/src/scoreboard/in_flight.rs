@@ -7,7 +7,7 @@
 //!           claim
 //! Called ──────────▶ Begun
 //!    │   answer
-//!    └──────────▶ Answering ──────▶ Answered
+//!    └──────────▶ Answering ──────▶ Answered, or LastWords in a worker that crashes
 //! ```
 
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -37,7 +37,7 @@ impl Ticket {
     const UNLISTED: Ticket = Ticket(u64::BITS);
 }
 
-const PHASE_BITS: u32 = 2;
+const PHASE_BITS: u32 = 3;
 
 /// A request that takes too long: its entry, and its word so that no later one is taken for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +66,8 @@ pub enum Phase {
     Answering = 2,
     /// The watchdog has answered in its place.
     Answered = 3,
+    /// The worker crashed, and has answered in its place as the last thing it did.
+    LastWords = 4,
 }
 
 impl Phase {
@@ -74,6 +76,7 @@ impl Phase {
             0 => Phase::Called,
             2 => Phase::Answering,
             3 => Phase::Answered,
+            4 => Phase::LastWords,
             _ => Phase::Begun,
         }
     }
@@ -84,6 +87,7 @@ impl Phase {
             Phase::Called => "called",
             Phase::Begun => "response begun",
             Phase::Answering | Phase::Answered => "timed out",
+            Phase::LastWords => "answered with 502",
         }
     }
 }
@@ -119,7 +123,7 @@ pub(super) struct Requests {
 struct Entry {
     started: AtomicU64,
     thread: AtomicU64,
-    /// The phase in the lowest two bits; the number above them grows with every request of this
+    /// The phase in the lowest three bits; the number above them grows with every request of this
     /// entry, so that the watchdog never answers a later one.
     word: AtomicU64,
     /// Of the worker's process.
@@ -196,6 +200,10 @@ impl Requests {
     /// The watchdog answers with `page`, if the response has not begun; says whether it did. As much is sent as
     /// the socket takes at once, which of a page is all.
     pub fn answer(&self, overdue: Overdue, page: &[u8]) -> bool {
+        self.answer_as(Phase::Answered, overdue, page)
+    }
+
+    fn answer_as(&self, phase: Phase, overdue: Overdue, page: &[u8]) -> bool {
         let Some(entry) = self.entries.get(overdue.ticket.0 as usize) else {
             return false;
         };
@@ -209,12 +217,12 @@ impl Requests {
         // A client that is gone needs no answer.
         let _ = stream::send(socket, page);
         stream::finish_sending(socket);
-        let word = overdue.word | Phase::Answered as u64;
+        let word = overdue.word | phase as u64;
         entry.word.store(word, Release);
         true
     }
 
-    /// The same for all whose response has not begun. For a signal handler: takes no memory and no lock.
+    /// The last words of a worker that crashes: answers all whose response has not begun. For a signal handler: takes no memory and no lock.
     pub fn answer_all(&self, page: &[u8]) {
         let taken = self.taken.load(Acquire);
         for (index, entry) in (0..).zip(&self.entries) {
@@ -222,7 +230,8 @@ impl Requests {
             if taken & bit(index) != 0 && Phase::of(word) == Phase::Called {
                 let ticket = Ticket(index);
                 let is_head = false;
-                self.answer(
+                self.answer_as(
+                    Phase::LastWords,
                     Overdue {
                         ticket,
                         word,
@@ -436,6 +445,8 @@ mod tests {
         let begun = slot.in_flight()[1].ticket;
         assert!(slot.claim(begun));
         slot.answer_all(b"sorry");
+        let phases: Vec<Phase> = slot.in_flight().iter().map(|one| one.phase).collect();
+        assert_eq!(phases, [Phase::LastWords, Phase::Begun, Phase::LastWords]);
         let [first, second, third] = pairs;
         drop(second.0);
         for (mut far, expected) in [(first.1, "sorry"), (second.1, ""), (third.1, "sorry")] {
