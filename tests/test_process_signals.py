@@ -9,6 +9,7 @@ import time
 import pytest
 
 from support.master import is_alive
+from support.server import IS_GUNICORN
 from support.wait import until
 
 
@@ -81,14 +82,15 @@ def test_ttin_and_ttou_change_the_number(start):
     config = (
         "def nworkers_changed(server, new, old): print('changed', old, new, flush=True)\n"
         "def post_worker_init(worker): print('loaded', worker.age, worker.pid, flush=True)\n"
+        "loglevel = 'debug'\n"
         "workers = 2\n"
     )
     master = start(config=config)
     first = master.up(2)
     master.send("TTIN")
     more = master.up(3)
-    # One that does not serve yet would be the first to leave.
-    master.wait_for_log("loaded", 3)
+    # One of which the master does not know that it serves would be the first to leave.
+    master.wait_for_log("loaded" if IS_GUNICORN else "is ready.", 3)
     assert first < more
     master.send("TTOU")
     less = master.up(2)

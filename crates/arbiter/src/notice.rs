@@ -75,6 +75,8 @@ pub enum Notice {
         /// Until the next attempt.
         pause: Duration,
     },
+    /// A worker has loaded its application, and serves.
+    Ready(i32),
     /// A worker's heartbeat is overdue.
     Timeout(i32),
     /// How a worker ended.
@@ -112,9 +114,10 @@ impl Notice {
     /// Its level.
     pub fn level(&self) -> Level {
         match self {
-            Notice::Handling(Signal::Chld) | Notice::WinchIgnored | Notice::Adopted(_) => {
-                Level::Debug
-            }
+            Notice::Handling(Signal::Chld)
+            | Notice::Ready(_)
+            | Notice::WinchIgnored
+            | Notice::Adopted(_) => Level::Debug,
             Notice::Handling(_)
             | Notice::HangUp
             | Notice::ReloadWaits
@@ -196,6 +199,7 @@ impl fmt::Display for Notice {
                 "{deaths} workers in a row died right after their start; the next one starts in {:.1} s.",
                 pause.as_secs_f64()
             ),
+            Notice::Ready(pid) => write!(f, "Worker (pid:{pid}) is ready."),
             Notice::Timeout(pid) => write!(f, "WORKER TIMEOUT (pid:{pid})"),
             Notice::Exited(pid, death) => exited(f, *pid, *death),
             Notice::Serving { pid, request, age } => write!(

@@ -251,11 +251,15 @@ impl Arbiter {
         worker.last_beat = beat.or(worker.last_beat);
         // Custom workers may do without the boot procedure, but they have to beat.
         let is_up = says != Says::Nothing || beat.is_some();
-        worker.life = match worker.life {
+        let before = worker.life;
+        worker.life = match before {
             Life::Booting(pid) | Life::Ready(pid) if says == Says::Retiring => Life::Retiring(pid),
             Life::Booting(pid) if is_up => Life::Ready(pid),
             life => life,
         };
+        if let (Life::Booting(_), Life::Ready(pid)) = (before, worker.life) {
+            self.log(Notice::Ready(pid));
+        }
     }
 
     fn settle_fork(&mut self, age: u32, exists: impl FnOnce(&mut WorkerHandle) -> bool) {

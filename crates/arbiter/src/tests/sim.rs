@@ -118,6 +118,8 @@ impl Sim {
                     };
                     self.arbiter.handle(event, self.now);
                 }
+                // Tests ask the workers.
+                Action::Log(Notice::Ready(_)) => continue,
                 Action::Log(notice) => {
                     self.notices.push(notice.clone());
                     continue;
