@@ -4,10 +4,12 @@ import contextlib
 import os
 import re
 import signal
+import socket
 import time
 
 import pytest
 
+from support.client import message
 from support.master import is_alive
 from support.server import IS_GUNICORN
 from support.wait import until
@@ -31,6 +33,28 @@ def test_term_finishes_the_request_in_flight(start):
     assert "[INFO] Handling signal: term" in master.log
     assert "[INFO] Shutting down: Master" in master.log
     assert not (master.folder / "s").exists()
+
+
+def test_who_connects_to_a_server_that_leaves_is_refused(serve):
+    """It would wait for nobody, until the last request is over, and then be cut off."""
+    server = serve("clients:application", "--graceful-timeout", "60")
+    with server.connect(receive_buffer=4096) as slow:
+        slow.send(message("GET", "/large"))
+        slow.receive_head()
+        server.process.send_signal(signal.SIGTERM)
+        until(lambda: is_refused(server.address), "a refusal")
+        assert server.process.poll() is None, "somebody is still served"
+        assert len(slow.receive_all()) == 5_000_000
+    assert server.process.wait(20) == 0
+
+
+def is_refused(address):
+    with contextlib.suppress(ConnectionResetError):
+        try:
+            socket.create_connection(address).close()
+        except ConnectionRefusedError:
+            return True
+    return False
 
 
 @pytest.mark.parametrize("name", ["INT", "QUIT"])

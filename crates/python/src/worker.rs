@@ -291,7 +291,7 @@ impl<'py, A: Application> Loop<'py, A> {
             if leaves_at_once {
                 return Ok(ControlFlow::Break(()));
             }
-            self.engine.drain(application);
+            leave(&mut self.engine, application, &self.worker)?;
         }
         if self.parent.is_gone(self.engine.now()) {
             let message = format!("Parent changed, shutting down: {}", self.worker.str()?);
@@ -402,6 +402,20 @@ pub fn duplicate(descriptor: &Bound<'_, PyAny>) -> PyResult<OwnedFd> {
         descriptor.try_clone_to_owned().ok()
     })
     .ok_or_else(|| PyOSError::new_err(format!("descriptor {descriptor} cannot be used")))
+}
+
+/// The worker was told to leave: it takes no more connections than those that wait. A second call changes nothing.
+pub fn leave<A: Application>(
+    engine: &mut Engine<A>,
+    application: &mut A,
+    worker: &Bound<'_, PyAny>,
+) -> PyResult<()> {
+    if !engine.is_draining() {
+        engine.drain(application);
+        // Python has the sockets open as well.
+        worker.call_method0(pyo3::intern!(worker.py(), "stop_listening"))?;
+    }
+    Ok(())
 }
 
 /// Empties the wake-up pipe: that something came matters, not what.

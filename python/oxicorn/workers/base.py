@@ -171,6 +171,11 @@ class Worker:
     def start_application(self) -> None:
         """Do what the application needs before it can serve. For subclasses."""
 
+    def stop_listening(self) -> None:
+        """Close the listening sockets here. When every worker has, who connects is refused, and waits for nobody."""
+        for one in self.sockets:
+            one.close()
+
     def init_signals(self) -> None:
         """Install the handlers. A signal that arrives meanwhile waits for its new handler."""
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, self.SIGNALS)

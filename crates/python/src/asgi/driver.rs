@@ -22,7 +22,7 @@ use super::task::Tasks;
 use super::watch::Disconnect;
 use super::websocket;
 use crate::ffi::{Function, resident};
-use crate::worker::{Parent, Parts, drain, duplicate};
+use crate::worker::{Parent, Parts, drain, duplicate, leave};
 use crate::wsgi::{Access, Hooks, Journal};
 use crate::{overdue, process};
 
@@ -302,7 +302,7 @@ impl Driver {
         let Work { engine, asgi } = work;
         let worker = self.worker.bind(py);
         if !worker.getattr(intern!(py, "alive"))?.is_truthy()? {
-            engine.drain(asgi);
+            leave(engine, asgi, worker)?;
         }
         if self.cancelled.go_on(py, engine.now())? {
             engine.overdue_goes_on(asgi);

@@ -145,7 +145,7 @@ impl<'p> MainThread<'p, '_> {
                 self.attend(now);
             }
             if !self.is_leaving && !self.is_wanted()? {
-                self.leave();
+                self.leave()?;
             }
             if self.parent.is_gone(now) {
                 let message = format!("Parent changed, shutting down: {}", self.worker.str()?);
@@ -190,14 +190,18 @@ impl<'p> MainThread<'p, '_> {
     }
 
     /// No more connections; what there is comes to its end.
-    fn leave(&mut self) {
+    fn leave(&mut self) -> PyResult<()> {
         self.is_leaving = true;
         let mut lobby = self.enter();
         lobby.drain();
         self.pool.work_off(&mut lobby);
         drop(lobby);
+        // Python has the sockets open as well.
+        self.worker
+            .call_method0(intern!(self.worker.py(), "stop_listening"))?;
         self.pool.settle();
         self.pool.ring();
+        Ok(())
     }
 
     /// Every thread is in a call: does a turn of the engine in their place. What has come is run by
