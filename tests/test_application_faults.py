@@ -47,6 +47,21 @@ def skip_beyond(path):
         pytest.skip("Gunicorn does not do this")
 
 
+@pytest.mark.beyond_gunicorn
+@pytest.mark.over(*WSGI_CLASSES, reason="start_response is WSGI's")
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("/returns-none", "the application returned None: expected an iterable of bytes objects"),
+        ("/headers-none", "the headers of start_response must be a list of (name, value) tuples"),
+        ("/header-number", "a header value must be a str, not"),
+    ],
+)
+def test_the_log_says_what_was_wrong_and_what_would_be_right(server, path, reason):
+    server.get(path)
+    server.wait_for_log(reason)
+
+
 @pytest.mark.parametrize("path", BEFORE_THE_HEAD)
 def test_a_fault_before_the_head_is_500(server, path):
     skip_beyond(path)

@@ -5,7 +5,7 @@ use std::os::fd::AsRawFd;
 use oxicorn_http::{Refused, SERVER_ERROR, error_page};
 use oxicorn_worker::clock::Moment;
 use oxicorn_worker::{Application, Called, Exchange, Gone, Notice, Request};
-use pyo3::exceptions::{PyAssertionError, PySystemExit};
+use pyo3::exceptions::{PyAssertionError, PySystemExit, PyTypeError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
@@ -320,6 +320,9 @@ impl<'py> Wsgi<'py> {
             for item in tuple.iter_borrowed() {
                 self.send_item(&item)?;
             }
+        } else if iterable.is_none() {
+            let reason = "the application returned None: expected an iterable of bytes objects";
+            return Err(PyTypeError::new_err(reason).into());
         } else if !self.send_file(iterable)? {
             for item in iterable.try_iter()? {
                 self.send_item(&item?)?;

@@ -71,6 +71,9 @@ fn exception(exc_info: &Bound<'_, PyAny>) -> PyResult<PyErr> {
 fn as_list<'py>(headers: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
     match headers.cast_exact::<PyList>() {
         Ok(list) => Ok(list.clone()),
+        Err(_) if headers.is_none() => Err(PyTypeError::new_err(
+            "the headers of start_response must be a list of (name, value) tuples, not None",
+        )),
         Err(_) => {
             let list = PyList::empty(headers.py());
             for item in headers.try_iter()? {
