@@ -95,6 +95,7 @@ def test_receivers_that_do_not_read(server, path):
             assert receiver.receive().body == b"x" * 5_000_000
 
 
+@pytest.mark.over("sync", reason="each request sends what its socket takes at once")
 def test_receivers_that_come_with_a_request_do_not_go_before_it(server):
     """Fifty receivers and one short request are there at once, in this order.
 

@@ -2,7 +2,7 @@
 //!
 //! A socket takes megabytes at once, and the kernel needs milliseconds to copy them. Fifty such
 //! responses in one turn would make everybody else wait for a quarter of a second. So sending may
-//! take as long as the application's calls do and a little more; then what is left waits in the
+//! take as long as the application's calls do, within bounds, and a little more; then what is left waits in the
 //! connections' outputs, and the loop looks at new requests before it goes on.
 
 use std::time::Duration;
@@ -11,6 +11,9 @@ use crate::clock::Moment;
 
 /// Sending may take that much longer than the rest of a turn.
 const SHARE: Duration = Duration::from_millis(10);
+
+/// Calls that took longer count as this long: the machine may have done something else meanwhile.
+const CALLS: Duration = Duration::from_millis(30);
 
 /// Most bytes that are offered to one socket at once.
 pub(crate) const LEAP: usize = 4 * 1024 * 1024;
@@ -50,7 +53,8 @@ impl Pace {
     #[cold]
     fn is_more_than_calls(&self, now: Moment) -> bool {
         let calls = now.micros_since(self.began).saturating_sub(self.sending);
-        u128::from(self.sending) > SHARE.as_micros().saturating_add(calls.into())
+        let calls = u128::from(calls).min(CALLS.as_micros());
+        u128::from(self.sending) > SHARE.as_micros().saturating_add(calls)
     }
 
     /// What one response may push now.
@@ -141,6 +145,13 @@ mod tests {
         assert!(pace.is_spent(at(15_000)));
         assert!(pace.is_spent(at(19_000)));
         assert!(!pace.is_spent(at(20_000)));
+        pace.spend(25_000);
+        assert!(!pace.is_spent(at(1_000_000)));
+        pace.spend(1);
+        assert!(
+            pace.is_spent(at(1_000_000)),
+            "nobody waits for longer than that"
+        );
     }
 
     #[test]
