@@ -11,6 +11,7 @@ import sys
 
 import pytest
 
+from support import process
 from support.client import Connection
 from support.server import APPS, IS_ASGI, NAME, WSGI_CLASSES, clean_environment
 from support.wait import until
@@ -269,18 +270,11 @@ def test_usr1_opens_the_file_anew(start, tmp_path):
     server.send("USR1")
     until((tmp_path / "access.log").exists, "a new file")
     worker = next(iter(server.workers))
-    until(lambda: has_open(worker, tmp_path / "access.log"), "the worker's new file")
+    new = str(tmp_path / "access.log")
+    until(lambda: new in process.open_files(worker), "the worker's new file")
     server.answers("/two")
     until(lambda: "/two" in (tmp_path / "access.log").read_text(), "the second line")
     assert "/two" not in (tmp_path / "old.log").read_text()
-
-
-def has_open(pid, path):
-    """Whether the process has this file open."""
-    links = [
-        os.readlink(entry.path) for entry in os.scandir(f"/proc/{pid}/fd") if entry.is_symlink()
-    ]
-    return str(path) in links
 
 
 def test_a_filter_that_the_application_adds_holds(serve, log):

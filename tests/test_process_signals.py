@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from support import process
 from support.client import message
 from support.master import is_alive
 from support.server import IS_GUNICORN
@@ -151,12 +152,7 @@ def test_usr1_reopens_the_log_in_every_process(start):
 
 def log_of(pid):
     """The log file that a process holds open; None at the moment of its exchange."""
-    for name in os.listdir(f"/proc/{pid}/fd"):
-        with contextlib.suppress(FileNotFoundError):
-            link = os.readlink(f"/proc/{pid}/fd/{name}")
-            if "error." in link:
-                return link
-    return None
+    return next((link for link in process.open_files(pid) if "error." in link), None)
 
 
 def test_winch_is_nothing_in_the_foreground(start):

@@ -5,7 +5,6 @@ import os
 import resource
 import signal
 import time
-from pathlib import Path
 
 import pytest
 
@@ -135,12 +134,7 @@ def until_calm(server):
 
 def spool_files(worker):
     """How many files without a name the worker has open."""
-    targets = []
-    for descriptor in Path(f"/proc/{worker}/fd").iterdir():
-        # One that was closed meanwhile.
-        with contextlib.suppress(FileNotFoundError):
-            targets.append(str(descriptor.readlink()))
-    return sum(target.endswith("(deleted)") for target in targets)
+    return sum(link.endswith("(deleted)") for link in process.open_files(worker))
 
 
 def test_a_receiver_that_leaves_harms_nobody(server):

@@ -1,5 +1,7 @@
 """What /proc says about a process."""
 
+import contextlib
+import os
 from pathlib import Path
 
 
@@ -17,6 +19,15 @@ def rss(pid):
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) * 1024
     raise AssertionError(f"process {pid} has no VmRSS")
+
+
+def open_files(pid):
+    """What its descriptors are links to; one that is closed meanwhile may be missing."""
+    links = []
+    for name in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(FileNotFoundError):
+            links.append(os.readlink(f"/proc/{pid}/fd/{name}"))
+    return links
 
 
 def keepers(session):
