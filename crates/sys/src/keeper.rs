@@ -7,8 +7,8 @@
 //! worker ends it. The keeper sleeps all its life.
 //!
 //! When the worker is dead the ledger ([`crate::ledger`]) says how each connection was left. The keeper answers what
-//! was asked, unless the worker had been given the time to, closes everything else, sends the connections that rest through the channel to whoever has time, and
-//! ends.
+//! was asked, unless the worker's time to leave was over, closes everything else, sends the connections that rest
+//! through the channel to whoever has time, and ends.
 
 use std::ffi::{c_int, c_void};
 use std::io::{self, IoSlice};

@@ -222,7 +222,8 @@ impl Requests {
         true
     }
 
-    /// The last words of a worker that crashes: answers all whose response has not begun. For a signal handler: takes no memory and no lock.
+    /// The last words of a worker that crashes: answers all whose response has not begun. For a signal handler:
+    /// takes no memory and no lock.
     pub fn answer_all(&self, page: &[u8]) {
         let taken = self.taken.load(Acquire);
         for (index, entry) in (0..).zip(&self.entries) {
