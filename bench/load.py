@@ -57,27 +57,46 @@ def require_wrk() -> None:
         raise LoadFailed("wrk is not installed: apt-get install wrk")
 
 
-def send(workload: Workload, port: int, core: int, connections: int, seconds: int) -> Load:
-    """One thread of wrk, pinned to a core of its own, for so many seconds."""
+def send(
+    workload: Workload, ports: list[int], core: int, connections: int, seconds: int
+) -> list[Load]:
+    """For each port one wrk with one thread, all at once for so many seconds, and all on one core that is theirs."""
+    running: list[subprocess.Popen[str]] = []
+    try:
+        for port in ports:
+            running.append(_start(workload, port, core, connections, seconds))
+        return [_finish(process, seconds) for process in running]
+    finally:
+        for process in running:
+            with process:
+                process.kill()
+
+
+def _start(
+    workload: Workload, port: int, core: int, connections: int, seconds: int
+) -> subprocess.Popen[str]:
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(SCRIPT)]
     for name, value in workload.headers:
         command += ["-H", f"{name}: {value}"]
     command += [f"http://{HOST}:{port}{workload.target}", "--"]
     command += [workload.method, str(len(workload.upload))]
     command += ["varied"] if workload.varied else []
+    return subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: os.sched_setaffinity(0, {core}),
+    )
+
+
+def _finish(process: subprocess.Popen[str], seconds: int) -> Load:
     try:
-        done = subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            timeout=seconds + GRACE_SECONDS,
-            check=False,
-            preexec_fn=lambda: os.sched_setaffinity(0, {core}),
-        )
+        output, errors = process.communicate(timeout=seconds + GRACE_SECONDS)
     except subprocess.TimeoutExpired:
         raise LoadFailed(f"wrk did not finish {GRACE_SECONDS} s after its time") from None
-    results = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
+    results = [line for line in output.splitlines() if line.startswith("RESULT ")]
     if not results:
-        raise LoadFailed(f"wrk: {(done.stderr or done.stdout).strip()[-200:]}")
+        raise LoadFailed(f"wrk: {(errors or output).strip()[-200:]}")
     figures: dict[str, Any] = json.loads(results[0].removeprefix("RESULT "))
     return Load(**figures)

@@ -1,17 +1,19 @@
-"""One round: start a server, check its answer, warm it up, load it, read its figures."""
+"""One round: start a server, or two; check the answer, warm up, load, read the figures."""
 
 from __future__ import annotations
 
 import os
 import resource
 import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import load
-from check import Correct, check
+from check import Correct, Wrong, check
 from peers import Server, Site
-from process import TICKS_A_SECOND, RunningServer, ServerFailed, free_port
+from process import TICKS_A_SECOND, RunningServer, ServerFailed, Usage, free_port
 from workloads import Workload
 
 WARM_UP_SECONDS = 1
@@ -41,7 +43,7 @@ class Round:
     """CPU seconds of the server in a second; well below 1 means that wrk was the limit."""
     worker_peak_rss_mib: float
     foreign_cpu: float
-    """Share of the two cores that neither the server nor wrk used: other people's noise."""
+    """Share of the two cores that neither a server nor wrk used: other people's noise."""
     keeps_alive: bool
     answer_length: int
     complaint: str
@@ -49,39 +51,89 @@ class Round:
 
 def run_round(server: Server, program: Path, workload: Workload, conditions: Conditions) -> Round:
     """Raises `Wrong`, `ServerFailed` or `LoadFailed` if there is nothing to time."""
+    with _ready(server, program, workload, conditions) as ready:
+        (figures,) = _loaded([ready], workload, conditions)
+    return figures
+
+
+def run_pair(
+    ours: tuple[Server, Path],
+    theirs: tuple[Server, Path],
+    workload: Workload,
+    conditions: Conditions,
+) -> tuple[Round, Round]:
+    """Two servers at the same time on the same core, loaded alike: what disturbs one disturbs the other as much.
+
+    Raises as `run_round` does.
+    """
+    with (
+        _named(ours[0], _ready(*ours, workload, conditions)) as first,
+        _named(theirs[0], _ready(*theirs, workload, conditions)) as second,
+    ):
+        own, other = _loaded([first, second], workload, conditions)
+    return own, other
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """A server that runs and has answered rightly."""
+
+    running: RunningServer
+    correct: Correct
+
+
+@contextmanager
+def _ready(
+    server: Server, program: Path, workload: Workload, conditions: Conditions
+) -> Iterator[_Ready]:
     site = Site(program, free_port(), workload)
     with RunningServer(server.command(site), site.port, conditions.server_core) as running:
-        correct = check(workload, site.port)
-        load.send(
-            workload,
-            site.port,
-            conditions.client_core,
-            workload.connections or conditions.connections,
-            WARM_UP_SECONDS,
-        )
-        return _timed(running, workload, correct, conditions)
+        yield _Ready(running, check(workload, site.port))
 
 
-def _timed(
-    running: RunningServer, workload: Workload, correct: Correct, conditions: Conditions
-) -> Round:
+@contextmanager
+def _named(server: Server, ready: AbstractContextManager[_Ready]) -> Iterator[_Ready]:
+    """The same, with the server's name before what it does wrong at its start."""
+    with ExitStack() as stack:
+        try:
+            entered = stack.enter_context(ready)
+        except (Wrong, ServerFailed) as error:
+            raise type(error)(f"{server.name}: {error}") from error
+        yield entered
+
+
+def _loaded(servers: list[_Ready], workload: Workload, conditions: Conditions) -> list[Round]:
+    """Load for all of them at once: first a second that does not count."""
     cores = (conditions.server_core, conditions.client_core)
-    before, busy_before, client_before = running.usage(), _busy_seconds(cores), _client_seconds()
-    started = time.monotonic()
-    seen = load.send(
-        workload,
-        running.port,
-        conditions.client_core,
-        workload.connections or conditions.connections,
-        conditions.seconds,
-    )
+    ports = [server.running.port for server in servers]
+    connections = workload.connections or conditions.connections
+    load.send(workload, ports, conditions.client_core, connections, WARM_UP_SECONDS)
+    before = [server.running.usage() for server in servers]
+    busy, client, started = _busy_seconds(cores), _client_seconds(), time.monotonic()
+    seen = load.send(workload, ports, conditions.client_core, connections, conditions.seconds)
     elapsed = time.monotonic() - started
-    after, busy_after, client_after = running.usage(), _busy_seconds(cores), _client_seconds()
+    after = [server.running.usage() for server in servers]
+    used = sum(now.cpu - then.cpu for then, now in zip(before, after, strict=True))
+    foreign = (_busy_seconds(cores) - busy) - (_client_seconds() - client) - used
+    noise = max(0.0, foreign / (elapsed * len(cores)))
+    return [
+        _figures(server, *figures, elapsed, noise, workload)
+        for server, *figures in zip(servers, seen, before, after, strict=True)
+    ]
+
+
+def _figures(
+    server: _Ready,
+    seen: load.Load,
+    before: Usage,
+    after: Usage,
+    elapsed: float,
+    noise: float,
+    workload: Workload,
+) -> Round:
     if seen.requests == 0:
-        raise ServerFailed(f"no request answered under load: {running.last_words()}")
-    system = after.system - before.system
-    cpu = after.user - before.user + system
-    foreign = (busy_after - busy_before) - cpu - (client_after - client_before)
+        raise ServerFailed(f"no request answered under load: {server.running.last_words()}")
+    cpu, system = after.cpu - before.cpu, after.system - before.system
     complaints = [seen.complaint(workload)]
     if after.pids != before.pids:
         complaints.append("processes came or went")
@@ -93,9 +145,9 @@ def _timed(
         system_us=system * 1e6 / seen.requests,
         server_busy=cpu / elapsed,
         worker_peak_rss_mib=after.worker_peak_rss_kib / 1024,
-        foreign_cpu=max(0.0, foreign / (elapsed * len(cores))),
-        keeps_alive=correct.keeps_alive,
-        answer_length=correct.answer_length,
+        foreign_cpu=noise,
+        keeps_alive=server.correct.keeps_alive,
+        answer_length=server.correct.answer_length,
         complaint=", ".join(filter(None, complaints)),
     )
 

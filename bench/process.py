@@ -34,6 +34,10 @@ class Usage:
     pids: frozenset[int]
     worker_peak_rss_kib: int
 
+    @property
+    def cpu(self) -> float:
+        return self.user + self.system
+
 
 class RunningServer:
     """Context manager: started in a session of its own, pinned to one core, gone at the end.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import median
 
+from pairs import Pair, PairedResults
 from results import Outcome, Results, machine
 from targets import targets
 from workloads import Workload
@@ -34,10 +36,13 @@ def _about(results: Results) -> str:
         name if version == "-" else f"{name} {version}"
         for name, version in results.versions.items()
     )
+    if isinstance(results, PairedResults):
+        placed = "oxicorn and one peer at a time on one core, a wrk for each on another"
+    else:
+        placed = "one worker on one core, wrk on another"
     circumstances = (
-        f"{where['cpu']}, Linux {where['kernel']}, Python {where['python']}; one worker on one "
-        f"core, wrk on another, {conditions.connections} connections, medians of rounds of "
-        f"{conditions.seconds} s."
+        f"{where['cpu']}, Linux {where['kernel']}, Python {where['python']}; {placed}, "
+        f"{conditions.connections} connections, medians of rounds of {conditions.seconds} s."
     )
     said = [circumstances, f"Servers: {versions}."]
     said += [f"Left out, {name}: {reason}" for name, reason in results.missing.items()]
@@ -45,8 +50,11 @@ def _about(results: Results) -> str:
 
 
 def _tables(results: Results) -> list[Table]:
-    tables = [_workload_table(results, workload) for workload in results.workloads]
-    tables.append(_ratio_table(results))
+    if isinstance(results, PairedResults):
+        tables = [_paired_table(results, workload) for workload in results.workloads]
+    else:
+        tables = [_workload_table(results, workload) for workload in results.workloads]
+        tables.append(_ratio_table(results))
     standing = [
         (target.text, f"{target.measured:.3f}", f"{target.limit:.3f}", _verdict(target.met))
         for target in targets(results)
@@ -92,6 +100,32 @@ def _server_row(
         f"{cpu / base:.2f}" if base else "-",
         f"{outcome.median('worker_peak_rss_mib'):.1f}",
         outcome.remarks(workload),
+    )
+
+
+def _paired_table(results: PairedResults, workload: Workload) -> Table:
+    header = ("beside", "oxicorn's CPU µs", "its CPU µs", "ratio", "least", "most", "")
+    pairs = sorted(results.pairs[workload.name].items(), key=_by_ratio, reverse=True)
+    title = f"{workload.title} ({workload.name}), in pairs: oxicorn's share of the other's CPU"
+    return Table(title, header, [_pair_row(peer, pair) for peer, pair in pairs])
+
+
+def _by_ratio(entry: tuple[str, Pair]) -> float:
+    ratios = entry[1].ratios("cpu_us")
+    return median(ratios) if ratios else 0.0
+
+
+def _pair_row(peer: str, pair: Pair) -> tuple[str, ...]:
+    if not pair.timed:
+        return (peer, *["-"] * 5, f"WRONG: {pair.remarks(peer)}")
+    ratios = pair.ratios("cpu_us")
+    figures = (pair.ours.median("cpu_us"), pair.theirs.median("cpu_us"))
+    shares = (median(ratios), min(ratios), max(ratios))
+    return (
+        peer,
+        *(f"{cpu:.2f}" for cpu in figures),
+        *(f"{share:.3f}" for share in shares),
+        pair.remarks(peer),
     )
 
 

@@ -81,6 +81,11 @@ class Results:
         outcome = self.outcomes.get(workload, {}).get(server)
         return outcome.median(figure) if outcome and outcome.timed else None
 
+    def share(self, workload: str, figure: str, ours: str, theirs: str) -> float | None:
+        """One server's figure divided by another's, None if one of them was not timed there."""
+        one, other = self.figure(workload, ours, figure), self.figure(workload, theirs, figure)
+        return one / other if one and other else None
+
     def best_peer(self, workload: str) -> str | None:
         """The cheapest server by CPU that runs Python and made no mistake."""
         peers = {
@@ -99,12 +104,14 @@ class Results:
             "versions": self.versions,
             "missing": self.missing,
             "workloads": {
-                workload.name: {
-                    server: _outcome_as_json(outcome)
-                    for server, outcome in self.outcomes[workload.name].items()
-                }
-                for workload in self.workloads
+                workload.name: self.workload_as_json(workload.name) for workload in self.workloads
             },
+        }
+
+    def workload_as_json(self, workload: str) -> dict[str, Any]:
+        """All that is known of one workload, by server."""
+        return {
+            server: outcome_as_json(outcome) for server, outcome in self.outcomes[workload].items()
         }
 
 
@@ -123,7 +130,8 @@ def machine() -> dict[str, Any]:
     }
 
 
-def _outcome_as_json(outcome: Outcome) -> dict[str, Any]:
+def outcome_as_json(outcome: Outcome) -> dict[str, Any]:
+    """Medians and rounds."""
     medians = {}
     if outcome.timed:
         figures = [name for name, value in asdict(outcome.rounds[0]).items() if _is_number(value)]

@@ -1,7 +1,8 @@
 """Compare oxicorn with its peers, all in one run: `make bench`, or see `--help`.
 
 Rounds are interleaved (every server once, then again), so that a machine that gets slower or
-faster meanwhile does so for everybody; the figures are medians over the rounds.
+faster meanwhile does so for everybody; the figures are medians over the rounds. With --paired oxicorn
+and one peer at a time share a core, so that noise hits both alike: for machines that are never quiet.
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ import workloads_asgi
 from check import Wrong
 from install import NotInstalled, install_framework, program_of, version_of
 from load import LoadFailed, require_wrk
-from measure import WARM_UP_SECONDS, Conditions, choose_cores, run_round
-from peers import BENCH, FLOOR, ROOT, SERVERS, Server
+from measure import WARM_UP_SECONDS, Conditions, Round, choose_cores, run_pair, run_round
+from pairs import Pair, PairedResults
+from peers import BENCH, FLOOR, OXICORN, ROOT, SERVERS, Server
 from process import ServerFailed
 from results import Outcome, Results
 from targets import targets
@@ -45,9 +47,13 @@ def main() -> int:
     except LoadFailed as error:
         return fail(str(error))
     conditions = Conditions(options.seconds, options.connections, *cores)
-    results, programs = install(options.servers, options.oxicorn, conditions)
+    kind = PairedResults if options.paired else Results
+    results = kind(conditions, versions={}, missing={})
+    programs = install(options.servers, options.oxicorn, results)
     if not programs:
         return fail("none of the servers could be installed")
+    if options.paired and (OXICORN not in programs or len(programs) < 2):
+        return fail(f"--paired: of {', '.join(programs)} alone there is no pair with {OXICORN}")
     for framework in {workload.framework for workload in options.workloads} - {""}:
         try:
             install_framework(framework)
@@ -57,6 +63,10 @@ def main() -> int:
     announce(servers, options)
     for workload in options.workloads:
         results.workloads.append(workload)
+        if isinstance(results, PairedResults):
+            pairs = compare_pairs(workload, servers, programs, options, conditions)
+            results.pairs[workload.name] = pairs
+            continue
         results.outcomes[workload.name] = compare(workload, servers, programs, options, conditions)
     write(results, options)
     return int(options.check and any(not target.met for target in targets(results)))
@@ -69,6 +79,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     add("--interface", choices=("wsgi", "asgi"), default="wsgi", help="of the applications [wsgi]")
     add("--servers", default="", help=_choices(SERVERS))
     add("--workloads", default="", help=_choices(WORKLOADS))
+    add("--paired", action="store_true", help="oxicorn and one peer at a time, on one core")
     add("--rounds", type=_positive, default=5, help="of every server in every workload [5]")
     add("--seconds", type=_positive, default=3, help="of load in a round [3]")
     add("--connections", type=_positive, default=50, help="held open by wrk [50]")
@@ -86,6 +97,10 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         workloads = workloads_asgi.WORKLOADS if is_asgi else WORKLOADS
         options.servers = choose(servers, options.servers)
         options.workloads = choose(workloads, options.workloads)
+        if options.paired:
+            options.servers = with_oxicorn(servers, options.servers)
+            if waiting := [one.name for one in options.workloads if one.waits]:
+                raise ValueError(f"--paired: {', '.join(waiting)} measures waiting, not CPU")
     except ValueError as error:
         parser.error(str(error))
     return options
@@ -104,11 +119,17 @@ def choose(known: Sequence[Named], names: str) -> list[Named]:
     return [by_name[name] for name in wanted]
 
 
-def install(
-    servers: list[Server], oxicorn: Path, conditions: Conditions
-) -> tuple[Results, dict[str, Path]]:
+def with_oxicorn(known: Sequence[Server], chosen: list[Server]) -> list[Server]:
+    """Oxicorn is one of each pair, named or not."""
+    ours = next(server for server in known if server.name == OXICORN)
+    peers = [server for server in chosen if server is not ours]
+    if not peers:
+        raise ValueError(f"--paired: expected another server beside {OXICORN} in --servers")
+    return [ours, *peers]
+
+
+def install(servers: list[Server], oxicorn: Path, results: Results) -> dict[str, Path]:
     """Get every server; one that cannot be got is named and left out."""
-    results = Results(conditions, versions={}, missing={})
     programs = {}
     for server in servers:
         try:
@@ -119,7 +140,7 @@ def install(
             continue
         programs[server.name] = program
         results.versions[server.name] = version_of(server, program)
-    return results, programs
+    return programs
 
 
 def compare(
@@ -130,11 +151,7 @@ def compare(
     conditions: Conditions,
 ) -> dict[str, Outcome]:
     """All rounds of one workload. A server that fails once is not timed again."""
-    able = [
-        server
-        for server in servers
-        if (workload.floor or server.name != FLOOR) and (server.threaded or not workload.waits)
-    ]
+    able = able_to(workload, servers)
     outcomes = {server.name: Outcome() for server in able}
     for number in range(1, options.rounds + 1):
         for server in able:
@@ -146,20 +163,69 @@ def compare(
                 figures = run_round(server, programs[server.name], workload, conditions)
             except (Wrong, ServerFailed, LoadFailed) as error:
                 outcome.wrong = str(error)
-                print(f"{where}: {error}", file=sys.stderr, flush=True)
+                tell(f"{where}: {error}")
                 continue
             outcome.rounds.append(figures)
             said = f"{figures.cpu_us:.2f} µs, {figures.requests_a_second:,.0f} req/s"
-            remark = f" ({figures.complaint})" if figures.complaint else ""
-            print(f"{where}: {said}{remark}", file=sys.stderr, flush=True)
+            tell(f"{where}: {said}{remark(figures)}")
     return outcomes
+
+
+def compare_pairs(
+    workload: Workload,
+    servers: list[Server],
+    programs: dict[str, Path],
+    options: argparse.Namespace,
+    conditions: Conditions,
+) -> dict[str, Pair]:
+    """The same in pairs: the first of the servers is in each of them. A pair that fails once is not timed again."""
+    ours, *peers = servers
+    able = able_to(workload, peers)
+    pairs = {peer.name: Pair() for peer in able}
+    for number in range(1, options.rounds + 1):
+        for peer in able:
+            pair = pairs[peer.name]
+            if pair.wrong:
+                continue
+            where = f"{workload.name}, round {number} of {options.rounds}, {peer.name}"
+            both = [(server, programs[server.name]) for server in (ours, peer)]
+            try:
+                own, other = run_pair(both[0], both[1], workload, conditions)
+            except (Wrong, ServerFailed, LoadFailed) as error:
+                pair.wrong = str(error)
+                tell(f"{where}: {error}")
+                continue
+            pair.add(own, other)
+            said = f"{own.cpu_us:.2f}{remark(own)} / {other.cpu_us:.2f} µs{remark(other)}"
+            tell(f"{where}: {said} = {pair.ratios('cpu_us')[-1]:.3f}")
+    return pairs
+
+
+def able_to(workload: Workload, servers: list[Server]) -> list[Server]:
+    """Those that can be asked for it."""
+    return [
+        server
+        for server in servers
+        if (workload.floor or server.name != FLOOR) and (server.threaded or not workload.waits)
+    ]
+
+
+def remark(figures: Round) -> str:
+    """What went wrong in a round, for the line about it."""
+    return f" ({figures.complaint})" if figures.complaint else ""
 
 
 def announce(servers: list[Server], options: argparse.Namespace) -> None:
     """Say how long it takes."""
     a_round = options.seconds + WARM_UP_SECONDS + OVERHEAD_SECONDS
-    minutes = len(servers) * len(options.workloads) * options.rounds * a_round / 60
-    print(f"{len(servers)} servers, about {minutes:.0f} min", file=sys.stderr, flush=True)
+    starts = len(servers) - 1 if options.paired else len(servers)
+    minutes = starts * len(options.workloads) * options.rounds * a_round / 60
+    tell(f"{len(servers)} servers, about {minutes:.0f} min")
+
+
+def tell(line: str) -> None:
+    """Progress, as it comes."""
+    print(line, file=sys.stderr, flush=True)
 
 
 def write(results: Results, options: argparse.Namespace) -> None:

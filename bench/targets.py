@@ -66,11 +66,9 @@ def targets(results: Results) -> list[Target]:
             found.append(_share(results, workload.name, "cpu_us", best, BEST_PEER_CPU, text))
     if logged := _cost_of_the_access_log(results):
         found.append(logged)
-    guarded = results.figure("hello", OXICORN_GUARDED, "cpu_us")
-    bare = results.figure("hello", OXICORN_BARE, "cpu_us")
-    if guarded and bare:
+    if guarded := results.share("hello", "cpu_us", OXICORN_GUARDED, OXICORN_BARE):
         text = f"hello in {OXICORN_GUARDED}: CPU of {OXICORN_BARE}"
-        found.append(Target(text, guarded / bare, GUARDS_CPU))
+        found.append(Target(text, guarded, GUARDS_CPU))
     found += _threads(results)
     text = "hello: peak memory of gunicorn"
     found.append(_share(results, "hello", "worker_peak_rss_mib", "gunicorn", GUNICORN_RSS, text))
@@ -82,11 +80,10 @@ def _threads(results: Results) -> list[Target]:
         return results.figure(workload, server, name)
 
     found = []
-    if ours := figure("hello", "cpu_us"):
-        for other, limit in THREADS_CPU.items():
-            if theirs := figure("hello", "cpu_us", other):
-                text = f"hello in {OXICORN_GTHREAD}: CPU of {other}"
-                found.append(Target(text, ours / theirs, limit))
+    for other, limit in THREADS_CPU.items():
+        if share := results.share("hello", "cpu_us", OXICORN_GTHREAD, other):
+            text = f"hello in {OXICORN_GTHREAD}: CPU of {other}"
+            found.append(Target(text, share, limit))
     rate, p99 = figure("sleep", "requests_a_second"), figure("sleep", "p99_ms")
     if rate and p99:
         where = f"sleep in {OXICORN_GTHREAD}"
@@ -100,25 +97,24 @@ def _threads(results: Results) -> list[Target]:
 
 
 def _cost_of_the_access_log(results: Results) -> Target | None:
-    without = results.figure("hello", OXICORN, "cpu_us")
-    logged = results.figure("hello", "oxicorn-log", "cpu_us")
-    if not (without and logged):
+    logged = results.share("hello", "cpu_us", "oxicorn-log", OXICORN)
+    if logged is None:
         return None
-    return Target("hello: with the access log, of without", logged / without, ACCESS_LOG_CPU)
+    return Target("hello: with the access log, of without", logged, ACCESS_LOG_CPU)
 
 
 def _share_of_cheaper(results: Results, others: tuple[str, ...], limit: float) -> Target | None:
-    figures = {other: results.figure("hello", other, "cpu_us") for other in others}
-    correct = {other: figure for other, figure in figures.items() if figure}
-    if not correct:
+    shares = {other: results.share("hello", "cpu_us", OXICORN, other) for other in others}
+    timed = {other: share for other, share in shares.items() if share}
+    if not timed:
         return None
-    other = min(correct, key=lambda name: correct[name])
+    # The cheaper it is, the larger is oxicorn's share of it.
+    other = max(timed, key=lambda name: timed[name])
     return _share(results, "hello", "cpu_us", other, limit, f"hello: CPU of {other}, the cheaper")
 
 
 def _share(
     results: Results, workload: str, figure: str, other: str, limit: float, text: str
 ) -> Target | None:
-    ours = results.figure(workload, OXICORN, figure)
-    theirs = results.figure(workload, other, figure)
-    return Target(text, ours / theirs, limit) if ours and theirs else None
+    share = results.share(workload, figure, OXICORN, other)
+    return Target(text, share, limit) if share else None
