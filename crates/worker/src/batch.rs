@@ -30,8 +30,12 @@ const SLICE: usize = 64 * 1024;
 /// parts.
 const LEAST_ROOM: usize = 32 * 1024;
 
-/// How long a response may wait for others to be sent with.
-const PATIENCE: Duration = Duration::from_millis(1);
+/// How long a response may wait for others to be sent with. Clients are processes that sleep until something comes:
+/// one waking for many responses costs both sides less than one for each.
+const PATIENCE: Duration = Duration::from_millis(3);
+
+/// A batch that takes longer looks between two steps whether others have come who have waited longer.
+const GLANCE: Duration = Duration::from_millis(1);
 
 /// Responses only wait while calls are shorter than this on average.
 const SHORT: Duration = Duration::from_micros(500);
@@ -64,7 +68,9 @@ pub(crate) struct Batch {
     sober: u32,
     /// How many it will be after the next long call.
     next_sober: u32,
-    began: Moment,
+    /// Since when the first of `to_send` may have waited.
+    kept_since: Moment,
+    looked_at: Moment,
     /// A step of this batch, or of the one before, took long, so that others may have waited.
     is_slow: bool,
 }
@@ -213,7 +219,8 @@ impl<A: Application> Engine<A> {
 
     /// Works off what was gathered and sends what came of it.
     pub(crate) fn run_batch(&mut self, application: &mut A) {
-        self.batch.began = self.now;
+        self.batch.kept_since = self.now;
+        self.batch.looked_at = self.now;
         if std::mem::take(&mut self.batch.is_slow) || self.has_strangers {
             self.sort_by_wait();
         }
@@ -235,16 +242,23 @@ impl<A: Application> Engine<A> {
                 // What waited was given to others, and must not be taken back.
                 break;
             }
-            if u128::from(self.now.micros_since(self.batch.began)) > PATIENCE.as_micros() {
+            if self.is_past(self.batch.kept_since, PATIENCE) {
                 self.send_waiting();
+                self.batch.kept_since = self.now;
+            }
+            if self.is_past(self.batch.looked_at, GLANCE) {
                 self.batch.is_slow = true;
                 self.take_in_late(application);
-                self.batch.began = self.now;
+                self.batch.looked_at = self.now;
             }
         }
         self.batch.end();
         self.has_strangers = false;
         self.send_waiting();
+    }
+
+    fn is_past(&self, moment: Moment, limit: Duration) -> bool {
+        u128::from(self.now.micros_since(moment)) > limit.as_micros()
     }
 
     /// Who has waited longest comes first. Where it is known of nobody nothing changes.

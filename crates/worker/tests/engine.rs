@@ -100,6 +100,34 @@ impl Application for Elsewhere {
     }
 }
 
+/// Answers after some work, and looks each time whether the first client has its response.
+#[derive(Default)]
+struct Busy {
+    first: Option<TcpStream>,
+    /// Of each call.
+    first_was_answered: Vec<bool>,
+}
+
+impl Application for Busy {
+    type Client = u32;
+
+    const INLINE: bool = true;
+
+    fn call(&mut self, _: Request<'_>, mut exchange: Exchange<u32>) -> Called<u32> {
+        let first = self.first.as_ref().unwrap();
+        self.first_was_answered.push(first.peek(&mut [0]).is_ok());
+        let began = Instant::now();
+        while began.elapsed() < Duration::from_micros(200) {
+            std::hint::spin_loop();
+        }
+        answer(&mut exchange, b"");
+        exchange.finish();
+        Called::Answered(exchange)
+    }
+
+    fn notice(&mut self, _: Notice<'_>) {}
+}
+
 struct Server<A: Application> {
     engine: Engine<A>,
     application: A,
@@ -226,6 +254,26 @@ fn a_connection_carries_request_after_request() {
     assert!(client.text().contains("5\r\nhello\r\n0\r\n\r\n"));
     assert_eq!(server.slot.counters().requests, 3);
     assert!(!client.is_closed);
+}
+
+#[test]
+fn a_response_does_not_wait_for_all_of_a_long_batch() {
+    let mut server = Server::<Busy>::start(|_| {});
+    let mut clients: Vec<Client> = (0..100).map(|_| server.connect()).collect();
+    server.application.first = Some(clients[0].socket.try_clone().unwrap());
+    for client in &mut clients {
+        client.send(GET);
+        server.until(client, |client| client.responses() == 1);
+    }
+    server.application.first_was_answered.clear();
+    for client in &mut clients {
+        client.send(GET);
+    }
+    server.turn();
+    let answered = &server.application.first_was_answered;
+    assert_eq!(answered.len(), clients.len(), "in one batch");
+    assert_eq!(answered.first(), Some(&false));
+    assert_eq!(answered.last(), Some(&true), "20 ms later");
 }
 
 #[test]
