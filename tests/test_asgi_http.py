@@ -213,6 +213,8 @@ WRONG = {
     "no-status": "http.response.start has no 'status'",
     "status-text": "the status of http.response.start must be an int of three digits, not '200'",
     "status-1xx": "the status of http.response.start cannot be 150: expected 200 to 999",
+    "status-100": "the status of http.response.start cannot be 100: expected 200 to 999",
+    "status-101": "the status of http.response.start cannot be 101: expected 200 to 999",
     "headers-none": "the headers of a message must be (name, value) pairs, not None",
     "header-str": "a header name must be bytes, not 'a'",
     "header-single": "a header must be a (name, value) pair, not b'ab'",

@@ -288,6 +288,8 @@ PATHS = {
     "/wrong/no-status": wrong({"type": "http.response.start"}),
     "/wrong/status-text": wrong(start("200")),
     "/wrong/status-1xx": wrong(start(150)),
+    "/wrong/status-100": wrong(start(100), body()),
+    "/wrong/status-101": wrong(start(101), body()),
     "/wrong/headers-none": wrong({**start(), "headers": None}),
     "/wrong/header-str": wrong(start(headers=[("a", "b")])),
     "/wrong/header-single": wrong(start(headers=[b"ab"])),

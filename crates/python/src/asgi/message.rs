@@ -106,14 +106,15 @@ pub fn body(value: Option<Bound<'_, PyAny>>) -> PyResult<Option<Bound<'_, PyByte
     Ok(Some(copied.cast_into()?))
 }
 
-/// Takes the status of a response; `out` becomes its line.
+/// Takes the status of a response; `out` becomes its line. What is below 200 does not end a response (RFC 9110
+/// §15.2), and after 101 the connection would have to speak another protocol.
 #[inline]
-pub fn status(value: Option<Bound<'_, PyAny>>, out: &mut Vec<u8>) -> PyResult<u16> {
-    let value = value.ok_or_else(|| missing("http.response.start", "status"))?;
-    let code = status_code("http.response.start", &value)?;
-    if !(200..=999).contains(&code) && code != 101 {
+pub fn status(kind: &str, value: Option<Bound<'_, PyAny>>, out: &mut Vec<u8>) -> PyResult<u16> {
+    let value = value.ok_or_else(|| missing(kind, "status"))?;
+    let code = status_code(kind, &value)?;
+    if !(200..=999).contains(&code) {
         return Err(PyValueError::new_err(format!(
-            "the status of http.response.start cannot be {code}: expected 200 to 999"
+            "the status of {kind} cannot be {code}: expected 200 to 999"
         )));
     }
     write_status(code, out);

@@ -94,7 +94,7 @@ impl State {
         if self.stage != Stage::Open {
             return Err(out_of_order("http.response.start", self.stage));
         }
-        let code = message::status(keys.status, &mut self.status)?;
+        let code = message::status("http.response.start", keys.status, &mut self.status)?;
         message::headers(keys.headers, &mut self.fields, lines)?;
         self.code = code;
         self.stage = Stage::Started {

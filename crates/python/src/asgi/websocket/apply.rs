@@ -178,14 +178,10 @@ impl State {
         let mut status = Vec::new();
         let mut fields = Fields::new(Dialect::Asgi);
         let code = message::status(
+            "websocket.http.response.start",
             message.get_item(intern!(message.py(), "status"))?,
             &mut status,
         )?;
-        if code == 101 {
-            return Err(PyValueError::new_err(
-                "the status of websocket.http.response.start cannot be 101: expected 200 to 999",
-            ));
-        }
         message::headers(
             message.get_item(intern!(message.py(), "headers"))?,
             &mut fields,
