@@ -166,12 +166,13 @@ def test_files_are_sent(server):
 
 @pytest.mark.parametrize("path", ["raises", "raises-after-start", "exits", "exits-later"])
 def test_an_application_that_raises_before_it_answers_is_a_500(server, path):
-    before = server.log.count("Error in ASGI application")
+    before = server.log.count("Error in ASGI application\nTraceback")
     with server.connect() as connection:
         answer = connection.get(f"/{path}")
         assert (answer.status, answer.text) == (500, "Internal Server Error")
         assert connection.is_closed()
-    until(lambda: server.log.count("Error in ASGI application") == before + 1, "one traceback")
+    until(lambda: server.log.count("Error in ASGI application\nTraceback") == before + 1, "one")
+    server.wait_for_log(f"\nRequest: GET /{path}\n")
 
 
 def test_an_application_that_raises_in_its_body_breaks_the_response_off(server):
@@ -183,7 +184,7 @@ def test_an_application_that_raises_in_its_body_breaks_the_response_off(server):
 def test_what_is_raised_after_the_answer_is_logged(server):
     with server.connect() as connection:
         assert connection.get("/raises-after-answer").text == "answered"
-        server.wait_for_log("FromState: after the answer")
+        server.wait_for_log("FromState: after the answer\nRequest: GET /raises-after-answer\n")
         assert connection.get("/state").status == 200
 
 

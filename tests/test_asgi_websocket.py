@@ -131,6 +131,13 @@ def test_a_close_before_the_acceptance_is_403(server, path):
     assert refusal.value.response.body == b""
 
 
+def test_an_application_that_does_not_answer_the_handshake_is_named_in_the_log(server):
+    with pytest.raises(InvalidStatus):
+        websocket(server, "/nothing?named")
+    line = "ASGI application returned without accepting the WebSocket: GET /nothing?named\n"
+    server.wait_for_log(line)
+
+
 def test_an_application_can_refuse_with_a_response_of_its_own(server):
     with pytest.raises(InvalidStatus) as refusal:
         websocket(server, "/deny-with-page")
@@ -144,6 +151,8 @@ def test_an_application_that_fails_before_the_acceptance_is_500(server):
         websocket(server, "/raise-before")
     assert refusal.value.response.status_code == 500
     assert until(lambda: server.log.count("RuntimeError: before accept") == 1)
+    line = "Error in WebSocket ASGI application: GET /raise-before\nTraceback"
+    assert server.log.count(line) == 1
 
 
 def test_an_application_that_fails_later_closes_with_1011(server):
@@ -151,6 +160,9 @@ def test_an_application_that_fails_later_closes_with_1011(server):
         client.send("go on")
         assert rest(client)[1] == 1011
     assert until(lambda: server.log.count("RuntimeError: after accept") == 1)
+    line = "Error in WebSocket ASGI application: GET /raise-after\nTraceback"
+    assert server.log.count(line) == 1
+    assert "Request: " not in server.log
 
 
 def test_an_application_that_returns_closes_with_1011(server):

@@ -8,7 +8,7 @@ import socket
 import pytest
 
 from support.command import run
-from support.server import APPS, failure_of
+from support.server import APPS, IS_ASGI, failure_of
 from support.wait import until
 
 APP = "logged:application"
@@ -76,11 +76,14 @@ def test_the_application_logs_through_the_servers_logger(serve):
 def test_json_lines(start, tmp_path):
     server = start("--log-format", "json", app=APP)
     server.up()
-    server.answers("/raise")
+    server.answers("/raise?how=loud")
     server.wait_for_log("as asked")
     entries = [json.loads(line) for line in server.log.splitlines()]
     failure = next(entry for entry in entries if entry["level"] == "ERROR")
-    assert failure["message"] == failure_of("/raise")
+    assert failure["message"] == failure_of("/raise?how=loud")
+    if IS_ASGI:
+        asked = (failure["http.request.method"], failure["url.path"], failure["url.query"])
+        assert asked == ("GET", "/raise", "how=loud")
     assert failure["exception.type"] == "builtins.RuntimeError"
     assert "Traceback" in failure["exception.stacktrace"]
     assert failure["logger"] == "gunicorn.error" and failure["process.pid"] in server.workers

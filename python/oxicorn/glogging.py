@@ -16,6 +16,7 @@ from oxicorn import terminal
 from oxicorn.logs import configuration, json_lines, syslog
 from oxicorn.logs.atoms import SafeAtoms, atoms_of, user
 from oxicorn.logs.configuration import CONFIG_DEFAULTS
+from oxicorn.logs.error_lines import ErrorFormatter
 
 __all__ = ["CONFIG_DEFAULTS", "Logger", "SafeAtoms"]
 
@@ -91,7 +92,7 @@ class Logger:
             return json_lines.JsonFormatter()
         if cfg.errorlog == "-":
             return terminal.formatter(sys.stderr, self.error_fmt, self.datefmt)
-        return logging.Formatter(self.error_fmt, self.datefmt)
+        return ErrorFormatter(self.error_fmt, self.datefmt)
 
     def _set_handler(
         self,

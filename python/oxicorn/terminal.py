@@ -10,6 +10,7 @@ import os
 from typing import Any, TextIO
 
 from oxicorn import __version__
+from oxicorn.logs.error_lines import ErrorFormatter
 
 COLOURS = {
     logging.DEBUG: "36",
@@ -32,7 +33,7 @@ def formatter(stream: TextIO, fmt: str, datefmt: str) -> logging.Formatter:
     """What lays out lines for this stream: for people if they watch it, else to the letter."""
     if is_terminal(stream) or is_coloured(stream):
         return TerminalFormatter(fmt, datefmt, is_coloured(stream))
-    return logging.Formatter(fmt, datefmt)
+    return ErrorFormatter(fmt, datefmt)
 
 
 def is_terminal(stream: Any) -> bool:
@@ -58,7 +59,7 @@ def paint(text: str, colour: str | None, coloured: bool) -> str:
     return f"\x1b[{colour}m{text}\x1b[0m" if coloured and colour is not None else text
 
 
-class TerminalFormatter(logging.Formatter):
+class TerminalFormatter(ErrorFormatter):
     """The usual line with its level in colour."""
 
     def __init__(self, fmt: str, datefmt: str, coloured: bool) -> None:

@@ -364,11 +364,6 @@ impl Slot {
         self.record.in_flight.all()
     }
 
-    /// The request with this ticket, which has not ended; `None` if it is not listed.
-    pub fn request(&self, ticket: Ticket) -> Option<InFlight> {
-        self.record.in_flight.get(ticket)
-    }
-
     /// Requests in flight beyond those that are listed.
     pub fn unlisted(&self) -> u64 {
         self.record.in_flight.unlisted()

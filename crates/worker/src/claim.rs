@@ -2,7 +2,7 @@
 
 use std::os::fd::AsFd;
 
-use oxicorn_sys::scoreboard::{InFlight, Phase, Slot, State, Ticket};
+use oxicorn_sys::scoreboard::{Phase, Slot, State, Ticket};
 
 /// The exchange's part of it. Dropped before the connection, so that the watchdog never writes to a
 /// socket that is closed.
@@ -45,11 +45,6 @@ impl Claim {
     #[inline]
     pub fn is_leaving(&self) -> bool {
         self.slot.state() == State::Draining
-    }
-
-    /// The request as the scoreboard has it; `None` if there was no room for it there.
-    pub fn request(&self) -> Option<InFlight> {
-        self.slot.request(self.ticket)
     }
 
     /// This thread, called so by `pthread_self`, runs the request.

@@ -11,7 +11,6 @@ use std::sync::Arc;
 use oxicorn_http::response::{self, BodyEncoder, Facts, Fields, Finish};
 use oxicorn_sys::epoll::Interest;
 use oxicorn_sys::ledger::Socket;
-use oxicorn_sys::scoreboard::InFlight;
 
 use crate::claim::Claim;
 use crate::clock::{DateLine, Moment};
@@ -248,11 +247,6 @@ impl<C> Exchange<C> {
     #[inline]
     pub fn peer(&self) -> &Peer {
         &self.connection.peer
-    }
-
-    /// The request as the scoreboard has it, for logs; `None` if there was no room for it there.
-    pub fn in_flight(&self) -> Option<InFlight> {
-        self.claim.request()
     }
 
     /// Both at once.

@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 from oxicorn.logs.atoms import user
+from oxicorn.logs.error_lines import REQUEST
 
 #: The value of ``access_log_format`` that stands for such lines.
 WORD = "json"
@@ -54,6 +55,7 @@ class JsonFormatter(logging.Formatter):
             "message": record.getMessage(),
             "process.pid": record.process,
         }
+        entry.update(_of_request(getattr(record, REQUEST, None) or ""))
         entry.update(getattr(record, FIELDS, None) or {})
         if record.exc_info and record.exc_info[0] is not None:
             kind, value, _ = record.exc_info
@@ -63,6 +65,19 @@ class JsonFormatter(logging.Formatter):
         if record.stack_info:
             entry["code.stacktrace"] = self.formatStack(record.stack_info)
         return dumped(entry)
+
+
+def _of_request(request: str) -> dict[str, str]:
+    """What the access log has of it too."""
+    if not request:
+        return {}
+    # Few lines are about one.
+    from urllib.parse import unquote
+
+    method, _, target = request.partition(" ")
+    path, _, query = target.partition("?")
+    entry = {"http.request.method": method, "url.path": unquote(path)}
+    return {**entry, "url.query": query} if query else entry
 
 
 def access_line(

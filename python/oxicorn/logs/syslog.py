@@ -7,6 +7,8 @@ import socket
 from logging.handlers import SysLogHandler
 from typing import Any
 
+from oxicorn.logs.error_lines import ErrorFormatter
+
 PORT = 514
 FACILITIES = (
     "auth authpriv cron daemon ftp kern lpr mail news security syslog user uucp "
@@ -63,5 +65,5 @@ def handler(cfg: Any, name: str, fmt: str) -> logging.Handler:
     except OSError as error:
         raise RuntimeError(f"syslog at {cfg.syslog_addr} cannot be reached: {error}") from error
     prefix = cfg.syslog_prefix or cfg.proc_name.replace(":", ".")
-    handler.setFormatter(logging.Formatter(f"gunicorn.{prefix}.{name}: ".replace("%", "%%") + fmt))
+    handler.setFormatter(ErrorFormatter(f"gunicorn.{prefix}.{name}: ".replace("%", "%%") + fmt))
     return handler

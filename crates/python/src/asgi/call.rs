@@ -150,7 +150,7 @@ impl Asgi {
         let ended = self.keep_exit(ended);
         let mut state = kit.cycle.get().state(self.py)?;
         let outcome = self.settle(&mut state, &ended);
-        self.report(&outcome);
+        self.report(&outcome, || name_of(request));
         self.tell(request, &mut state, outcome.fault);
         Ok(match state.release() {
             Some(exchange) => Called::Answered(exchange),
@@ -172,6 +172,7 @@ impl Asgi {
         when_done(task, &done, self.shared.calls.context.bind(py))?;
         let mut state = cycle.state(self.py)?;
         state.task = Some(task.clone().unbind());
+        write_name(request, &mut state.name);
         state.key = Some(
             self.shared
                 .running
@@ -271,7 +272,7 @@ impl Asgi {
             self.shared.running.borrow_mut().try_remove(key);
         }
         let outcome = self.settle(&mut state, &ended);
-        self.report(&outcome);
+        self.report(&outcome, || shown(&state.name));
         drop(state);
         self.answered_away(bound, outcome.fault)
     }
@@ -321,12 +322,14 @@ impl Asgi {
     }
 
     /// The error log hears of it.
-    pub fn report(&self, outcome: &Outcome) {
-        match &outcome.error {
-            Some(error) => self.journal.exception(outcome.message, error),
-            None if !outcome.message.is_empty() => self.journal.error(&outcome.text()),
-            None => {}
+    pub fn report(&self, outcome: &Outcome, request: impl FnOnce() -> String) {
+        if outcome.message.is_empty() {
+            return;
         }
+        let request = request();
+        let text = outcome.text(&request);
+        self.journal
+            .about_request(&text, &request, outcome.error.as_ref());
     }
 
     /// The access log and the hook hear of a request.
@@ -373,4 +376,24 @@ impl Asgi {
         self.access
             .answered(began, request, &answered, None, Some(fault));
     }
+}
+
+/// Method and target of a request, for a log.
+pub fn name_of(request: &Request<'_>) -> String {
+    let mut name = Vec::new();
+    write_name(request, &mut name);
+    shown(&name)
+}
+
+/// Keeps them until they are asked for, if ever.
+pub fn write_name(request: &Request<'_>, name: &mut Vec<u8>) {
+    name.clear();
+    name.extend_from_slice(request.head.method(request.bytes));
+    name.push(b' ');
+    name.extend_from_slice(request.head.target(request.bytes));
+}
+
+/// What was kept, as a log has it.
+pub fn shown(name: &[u8]) -> String {
+    name.escape_ascii().to_string()
 }

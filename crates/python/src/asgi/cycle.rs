@@ -59,6 +59,8 @@ pub struct State {
     waiters: Waiters,
     /// The application's task, until it is done.
     pub task: Option<Py<PyAny>>,
+    /// Method and target of the request, once it has a task that goes on.
+    pub name: Vec<u8>,
     /// Where the cycle is in [`Shared::running`].
     pub key: Option<usize>,
     /// The end of the request's grace, when its client has gone.
@@ -121,6 +123,7 @@ impl State {
             is_overdue: false,
             waiters: Waiters::default(),
             task: None,
+            name: Vec::new(),
             key: None,
             timer: None,
             told: None,

@@ -1,7 +1,5 @@
 //! What the end of an application's task means for its response.
 
-use oxicorn_sys::scoreboard::InFlight;
-use oxicorn_worker::Exchange;
 use pyo3::prelude::*;
 
 use super::cycle::State;
@@ -14,13 +12,14 @@ pub const PAGE: &[u8] =
     b"HTTP/1.1 500 Internal Server Error\r\nServer: oxicorn\r\nConnection: close\r\n\
     content-type: text/plain; charset=utf-8\r\ncontent-length: 21\r\n\r\nInternal Server Error";
 
+/// Gunicorn's words, which monitoring may look for. They end their line there, so the log has the request elsewhere.
+pub const ERROR: &str = "Error in ASGI application";
+
 /// What is to be said about it.
 #[derive(Default)]
 pub struct Outcome {
     /// For the error log; empty if there is nothing to say.
     pub message: &'static str,
-    /// Which request it is about, where no traceback tells.
-    pub request: Option<InFlight>,
     /// The traceback that goes with it.
     pub error: Option<PyErr>,
     /// For the access log.
@@ -28,16 +27,11 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// The line of the error log.
-    pub fn text(&self) -> String {
-        match &self.request {
-            None => self.message.to_owned(),
-            Some(request) => format!(
-                "{}: {} {}",
-                self.message,
-                request.method.escape_ascii(),
-                request.target.escape_ascii()
-            ),
+    /// The line of the error log about the request called so.
+    pub fn text(&self, request: &str) -> String {
+        match self.message {
+            ERROR => ERROR.to_owned(),
+            message => format!("{message}: {request}"),
         }
     }
 }
@@ -59,7 +53,7 @@ pub fn settle(
     match ended {
         Ended::Raised(error) if is_quiet && comes_from_disconnect(py, error) => {}
         Ended::Raised(error) => {
-            outcome.message = "Error in ASGI application";
+            outcome.message = ERROR;
             outcome.error = Some(error.clone_ref(py));
         }
         Ended::Returned | Ended::Cancelled if is_quiet || state.stage == Stage::Complete => {}
@@ -73,9 +67,6 @@ pub fn settle(
     }
     if state.stage == Stage::Complete {
         return outcome;
-    }
-    if outcome.error.is_none() && !outcome.message.is_empty() {
-        outcome.request = state.exchange.as_ref().and_then(Exchange::in_flight);
     }
     let ends_cleanly = is_leaving() && state.is_event_stream();
     let is_untold = state.is_untold();

@@ -10,6 +10,9 @@ use pyo3::types::PyDict;
 
 use crate::process;
 
+/// Attribute of a log record: which request it is about. See `oxicorn/logs/error_lines.py`.
+const REQUEST: &str = "oxicorn_request";
+
 /// The worker's logger. A logger that fails itself is reported on standard error; nothing of it
 /// reaches a request.
 pub struct Journal<'py> {
@@ -60,6 +63,24 @@ impl<'py> Journal<'py> {
         self.write("error", message, None);
     }
 
+    /// Something went wrong with a request, called by method and target; the log gets the traceback, if there is one.
+    pub fn about_request(&self, message: &str, request: &str, error: Option<&PyErr>) {
+        let (method, keywords) = match error {
+            Some(error) => ("exception", self.exc_info(error)),
+            None => ("error", Ok(PyDict::new(self.log.py()))),
+        };
+        let keywords = keywords.and_then(|keywords| {
+            let extra = PyDict::new(self.log.py());
+            extra.set_item(REQUEST, request)?;
+            keywords.set_item("extra", extra)?;
+            Ok(keywords)
+        });
+        match keywords {
+            Ok(keywords) => self.write(method, message, Some(&keywords)),
+            Err(failure) => error.unwrap_or(&failure).print(self.log.py()),
+        }
+    }
+
     /// The worker asks to be replaced: the log gets the reason, and the arbiter looks.
     fn retiring(&self, reason: Retirement) {
         self.write("info", &reason.to_string(), None);
@@ -86,13 +107,19 @@ impl<'py> Journal<'py> {
 
     /// Something raised; the log gets the traceback.
     pub fn exception(&self, message: &str, error: &PyErr) {
+        match self.exc_info(error) {
+            Ok(keywords) => self.write("exception", message, Some(&keywords)),
+            Err(_) => error.print(self.log.py()),
+        }
+    }
+
+    /// What the logger is called with to show this.
+    fn exc_info(&self, error: &PyErr) -> PyResult<Bound<'py, PyDict>> {
         let py = self.log.py();
         let keywords = PyDict::new(py);
         let exc_info = (error.get_type(py), error.value(py), error.traceback(py));
-        match keywords.set_item("exc_info", exc_info) {
-            Ok(()) => self.write("exception", message, Some(&keywords)),
-            Err(_) => error.print(py),
-        }
+        keywords.set_item("exc_info", exc_info)?;
+        Ok(keywords)
     }
 
     fn write(&self, method: &str, message: &str, keywords: Option<&Bound<'py, PyDict>>) {

@@ -310,12 +310,6 @@ impl Requests {
         all
     }
 
-    /// The request of this entry, `None` if it has none.
-    pub fn get(&self, ticket: Ticket) -> Option<InFlight> {
-        let entry = self.entries.get(ticket.0 as usize)?;
-        Some(entry.read(ticket))
-    }
-
     pub fn clear(&self) {
         self.taken.store(0, Relaxed);
         self.unlisted.store(0, Relaxed);

@@ -10,7 +10,7 @@ use super::link::Link;
 use super::opening::{adapt, refusal_answer};
 use super::socket::{Socket, Stage, State};
 use super::upkeep::Leave;
-use crate::asgi::call::Asgi;
+use crate::asgi::call::{Asgi, shown, write_name};
 use crate::asgi::client::Client;
 use crate::asgi::cycle::Told;
 use crate::asgi::endpoint::{Endpoint, Party};
@@ -68,7 +68,10 @@ impl Asgi {
     ) -> PyResult<Called<Client>> {
         let py = self.py;
         adapt(scope, &opening)?;
-        let socket = Socket::new(&self.shared, exchange, opening, self.websocket, began);
+        let mut name = Vec::new();
+        write_name(request, &mut name);
+        let name = name.into_boxed_slice();
+        let socket = Socket::new(&self.shared, exchange, opening, self.websocket, began, name);
         let socket = Bound::new(py, socket)?;
         let receive = Function::bind::<ReceiveMessage<Socket>>(socket.as_any())?;
         let send = Function::bind::<SendMessage<Socket>>(socket.as_any())?;
@@ -181,8 +184,9 @@ impl Asgi {
         }
         let outcome = state.settle(self.py, &ended);
         state.flush();
+        let name = std::mem::take(&mut state.name);
         drop(state);
-        self.report(&outcome);
+        self.report(&outcome, || shown(&name));
     }
 }
 
@@ -193,7 +197,7 @@ impl State {
         match ended {
             Ended::Raised(error) if is_quiet && comes_from_disconnect(py, error) => {}
             Ended::Raised(error) => {
-                outcome.message = "Error in ASGI application";
+                outcome.message = "Error in WebSocket ASGI application";
                 outcome.error = Some(error.clone_ref(py));
             }
             Ended::Returned if !is_quiet && matches!(self.stage, Stage::Connecting) => {

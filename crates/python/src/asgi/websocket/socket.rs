@@ -57,6 +57,8 @@ pub struct State {
     waiters: Waiters,
     /// The application's task, until it is done.
     pub task: Option<Py<PyAny>>,
+    /// Method and target of the request that opened it.
+    pub name: Box<[u8]>,
     /// The client ended the WebSocket, or was lost, before the application ended it.
     pub is_forsaken: bool,
     /// The end of the task's grace after that.
@@ -148,6 +150,7 @@ impl Socket {
         opening: Opening,
         settings: Settings,
         began: Began,
+        name: Box<[u8]>,
     ) -> Socket {
         let state = State {
             place: exchange.place(),
@@ -161,6 +164,7 @@ impl Socket {
             out: Vec::new(),
             waiters: Waiters::default(),
             task: None,
+            name,
             is_forsaken: false,
             timer: None,
             key: None,
