@@ -4,23 +4,18 @@
     reason = "a test that fails by unwrap says enough"
 )]
 
-use std::io::{ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream;
+mod support;
+
+use std::io::Read;
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use oxicorn_http::response::{Fields, status_code};
-use oxicorn_http::trust::Networks;
-use oxicorn_http::{Settings, proxy};
-use oxicorn_sys::scoreboard::{Scoreboard, Slot, State};
+use oxicorn_sys::scoreboard::State;
 use oxicorn_worker::{
-    Application, Body, Called, Engine, Exchange, Limits, Notice, Options, Place, Request,
-    Retirement,
+    Application, Body, Called, Exchange, Limits, Notice, Place, Request, Retirement,
 };
-
-/// No condition takes longer than this to come true.
-const PATIENCE: Duration = Duration::from_secs(10);
+use support::{Client, GET, PATIENCE, Server};
 
 /// Answers with what it was asked, or as the path says.
 #[derive(Default)]
@@ -127,120 +122,6 @@ impl Application for Busy {
 
     fn notice(&mut self, _: Notice<'_>) {}
 }
-
-struct Server<A: Application> {
-    engine: Engine<A>,
-    application: A,
-    address: SocketAddr,
-    slot: Slot,
-    _wakeup: UnixStream,
-}
-
-impl<A: Application + Default> Server<A> {
-    fn start(change: impl FnOnce(&mut Options)) -> Server<A> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        listener.set_nonblocking(true).unwrap();
-        let address = listener.local_addr().unwrap();
-        let (wakeup, far) = UnixStream::pair().unwrap();
-        let slot = Scoreboard::new(1).unwrap().claim().unwrap();
-        let mut options = options();
-        change(&mut options);
-        let engine = Engine::new(options, vec![OwnedFd::from(listener)], &far, slot).unwrap();
-        Server {
-            engine,
-            application: A::default(),
-            address,
-            slot,
-            _wakeup: wakeup,
-        }
-    }
-
-    fn connect(&self) -> Client {
-        let socket = TcpStream::connect(self.address).unwrap();
-        socket.set_nonblocking(true).unwrap();
-        Client {
-            socket,
-            got: Vec::new(),
-            is_closed: false,
-        }
-    }
-
-    fn turn(&mut self) {
-        let ready = self.engine.poll(Duration::from_millis(5)).unwrap();
-        self.engine.turn(ready, &mut self.application);
-    }
-
-    /// Turns until the client has what it waits for.
-    fn until(&mut self, client: &mut Client, condition: impl Fn(&Client) -> bool) {
-        let began = Instant::now();
-        while !condition(client) {
-            assert!(began.elapsed() < PATIENCE, "got only {:?}", client.text());
-            self.turn();
-            client.receive();
-        }
-    }
-}
-
-fn options() -> Options {
-    Options {
-        http: oxicorn_http::Options::new(&Settings::default()),
-        keepalive: Duration::from_secs(60),
-        head_timeout: Duration::from_secs(60),
-        tick: Duration::from_secs(1),
-        graceful_timeout: Duration::from_secs(30),
-        first_byte_timeout: Duration::from_millis(500),
-        limits: Limits::default(),
-        connections: 1000,
-        timeout: None,
-        queue: Default::default(),
-        has_siblings: false,
-        proxy_protocol: proxy::Mode::Off,
-        proxy_allow: Networks::default(),
-        forwarded_allow: Networks::default(),
-        upload_directory: std::env::temp_dir(),
-    }
-}
-
-struct Client {
-    socket: TcpStream,
-    got: Vec<u8>,
-    is_closed: bool,
-}
-
-impl Client {
-    fn send(&mut self, data: &[u8]) {
-        self.socket.write_all(data).unwrap();
-    }
-
-    fn receive(&mut self) {
-        let mut buffer = [0; 65536];
-        loop {
-            match self.socket.read(&mut buffer) {
-                Ok(0) => self.is_closed = true,
-                Ok(length) => {
-                    self.got.extend_from_slice(&buffer[..length]);
-                    continue;
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                Err(error) => panic!("{error}"),
-            }
-            return;
-        }
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8_lossy(&self.got[..self.got.len().min(2000)]).into_owned()
-    }
-
-    fn responses(&self) -> usize {
-        self.got
-            .windows(9)
-            .filter(|window| window == b"HTTP/1.1 ")
-            .count()
-    }
-}
-
-const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
 
 #[test]
 fn a_connection_carries_request_after_request() {

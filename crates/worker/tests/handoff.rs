@@ -4,6 +4,8 @@
     reason = "a test that fails by unwrap says enough"
 )]
 
+mod support;
+
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
@@ -14,18 +16,12 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use oxicorn_http::response::Fields;
-use oxicorn_http::trust::Networks;
-use oxicorn_http::{Settings, proxy};
 use oxicorn_sys::channel::{Channel, LONGEST};
 use oxicorn_sys::scoreboard::{Scoreboard, Slot, State};
 use oxicorn_worker::clock::Moment;
 use oxicorn_worker::helper::{Calls, Helper, TICK};
-use oxicorn_worker::{
-    Application, Called, Engine, Exchange, Limits, Notice, Options, Purpose, Request,
-};
-
-/// No condition takes longer than this to come true.
-const PATIENCE: Duration = Duration::from_secs(10);
+use oxicorn_worker::{Application, Called, Engine, Exchange, Notice, Options, Purpose, Request};
+use support::PATIENCE;
 
 /// Says which worker answers and how many requests of the connection it has seen. `/held` takes as long as
 /// `holds` is true.
@@ -158,21 +154,8 @@ impl Worker {
 
 fn options() -> Options {
     Options {
-        http: oxicorn_http::Options::new(&Settings::default()),
-        keepalive: Duration::from_secs(60),
-        head_timeout: Duration::from_secs(60),
-        tick: Duration::from_secs(1),
-        graceful_timeout: Duration::from_secs(30),
-        first_byte_timeout: Duration::from_millis(500),
-        limits: Limits::default(),
-        connections: 1000,
-        timeout: None,
-        queue: Default::default(),
         has_siblings: true,
-        proxy_protocol: proxy::Mode::Off,
-        proxy_allow: Networks::default(),
-        forwarded_allow: Networks::default(),
-        upload_directory: std::env::temp_dir(),
+        ..support::options()
     }
 }
 

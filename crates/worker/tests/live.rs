@@ -4,6 +4,8 @@
     reason = "a test that fails by unwrap says enough"
 )]
 
+mod support;
+
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
@@ -11,16 +13,11 @@ use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use oxicorn_http::response::{Dialect, Fields};
-use oxicorn_http::trust::Networks;
-use oxicorn_http::{Settings, proxy};
 use oxicorn_sys::scoreboard::Scoreboard;
 use oxicorn_worker::{
-    Appetite, Application, Body, Called, End, Engine, Exchange, Limits, Notice, Options, Place,
-    Request,
+    Appetite, Application, Body, Called, End, Engine, Exchange, Notice, Place, Request,
 };
-
-/// No condition takes longer than this to come true.
-const PATIENCE: Duration = Duration::from_secs(10);
+use support::PATIENCE;
 
 /// Takes every request away and notes what it hears.
 #[derive(Default)]
@@ -107,7 +104,13 @@ impl Server {
         let address = listener.local_addr().unwrap();
         let (wakeup, far) = UnixStream::pair().unwrap();
         let slot = Scoreboard::new(1).unwrap().claim().unwrap();
-        let engine = Engine::new(options(), vec![OwnedFd::from(listener)], &far, slot).unwrap();
+        let engine = Engine::new(
+            support::options(),
+            vec![OwnedFd::from(listener)],
+            &far,
+            slot,
+        )
+        .unwrap();
         let client = TcpStream::connect(address).unwrap();
         let mut server = Server {
             engine,
@@ -161,26 +164,6 @@ impl Server {
     fn put_back(&mut self) -> bool {
         let (place, exchange) = self.taker.taken.remove(0);
         self.engine.put_back(place, exchange, &mut self.taker)
-    }
-}
-
-fn options() -> Options {
-    Options {
-        http: oxicorn_http::Options::new(&Settings::default()),
-        keepalive: Duration::from_secs(60),
-        head_timeout: Duration::from_secs(60),
-        tick: Duration::from_secs(1),
-        graceful_timeout: Duration::from_secs(30),
-        first_byte_timeout: Duration::from_millis(500),
-        limits: Limits::default(),
-        connections: 1000,
-        timeout: None,
-        queue: Default::default(),
-        has_siblings: false,
-        proxy_protocol: proxy::Mode::Off,
-        proxy_allow: Networks::default(),
-        forwarded_allow: Networks::default(),
-        upload_directory: std::env::temp_dir(),
     }
 }
 
