@@ -90,3 +90,14 @@ def test_a_file(server):
 def test_an_error_is_a_500_and_the_connection_can_go_on(server):
     assert server.get("/error").status == 500
     assert server.get("/state").text == "hello"
+
+
+def test_an_upload_that_is_broken_off_is_no_error(serve):
+    """Starlette raises, answers 500, and raises again."""
+    if importlib.util.find_spec("starlette") is None:
+        pytest.skip("starlette is not installed here")
+    server = serve("asgi_starlette:application", "--log-level", "debug")
+    with server.connect() as connection:
+        connection.send(message("POST", "/upload", [("Content-Length", "100")]) + b"begun")
+    server.wait_for_log("ASGI application ended because its client has gone: POST /upload\n")
+    assert "Traceback" not in server.log

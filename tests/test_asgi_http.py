@@ -196,6 +196,49 @@ def test_an_application_that_does_not_answer_is_a_500(server):
     server.wait_for_log("ASGI application returned before its response was complete: GET /half\n")
 
 
+@pytest.fixture(scope="module")
+def talkative(serve_module):
+    return serve_module(APP, *ASGI, "--log-level", "debug")
+
+
+@pytest.mark.parametrize("path", ["lets-go", "lets-go-politely", "lets-go-of-a-group"])
+def test_an_application_that_lets_go_when_its_client_leaves_is_no_error(talkative, path):
+    before = len(talkative.log)
+    with talkative.connect() as connection:
+        connection.send(message("GET", f"/{path}"))
+        connection.half_close()
+        connection.receive_all()
+    line = f"[DEBUG] ASGI application ended because its client has gone: GET /{path}\n"
+    until(lambda: line in talkative.log[before:], "its end")
+    assert "[ERROR]" not in talkative.log[before:]
+    assert "Traceback" not in talkative.log[before:]
+
+
+def test_an_application_that_only_says_that_its_client_left_is_an_error(talkative):
+    assert talkative.get("/pretends").status == 500
+    talkative.wait_for_log("ClientDisconnect: nobody left\nRequest: GET /pretends\n")
+
+
+@pytest.mark.parametrize(
+    "path, level, raised",
+    [
+        ("fails-afterwards", "ERROR", "after the end"),
+        ("fails-to-clean-up", "ERROR", "in the cleaning up"),
+        ("fails-and-cannot-say-so", "INFO", "before the answer"),
+    ],
+)
+def test_a_fault_is_in_the_log_though_the_client_left(talkative, path, level, raised):
+    before = len(talkative.log)
+    with talkative.connect() as connection:
+        connection.send(message("GET", f"/{path}"))
+        if path != "fails-afterwards":
+            connection.receive_head()
+    said = (f"FromState: {raised}\n", f": GET /{path}\n")
+    until(lambda: all(words in talkative.log[before:] for words in said), "the fault")
+    levels = re.findall(r"\[(INFO|WARNING|ERROR)\]", talkative.log[before:])
+    assert levels == [level]
+
+
 def test_a_body_is_as_long_as_announced_or_the_connection_ends(server):
     with server.connect() as connection:
         answer = connection.get("/short")

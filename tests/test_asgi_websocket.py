@@ -182,6 +182,20 @@ def test_sending_to_a_client_that_is_gone_raises_oserror(server):
     assert until(lambda: "send raised ClientDisconnected" in told(server))
 
 
+def test_only_a_fault_is_an_error_when_the_client_has_gone(serve):
+    server = serve(APPLICATION, "--worker-class", "asgi", "--log-level", "debug")
+    with websocket(server, "/lets-go") as client:
+        client.close()
+    line = "[DEBUG] ASGI application ended because its client has gone: GET /lets-go\n"
+    server.wait_for_log(line)
+    assert "Traceback" not in server.log
+    with websocket(server, "/fails-afterwards") as client:
+        client.close()
+    server.wait_for_log("RuntimeError: after the end\n")
+    line = "[ERROR] Error in WebSocket ASGI application: GET /fails-afterwards\nTraceback"
+    assert line in server.log
+
+
 def test_a_sender_waits_for_a_slow_client(server):
     with websocket(server, "/flood", compression=None, max_size=None, max_queue=1) as client:
         client.recv(timeout=20)

@@ -233,6 +233,72 @@ async def excess(scope, receive, send):
     await send(body(b"excess"))
 
 
+class ClientDisconnect(Exception):
+    """As Starlette's."""
+
+
+async def gone(receive):
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def send_until_it_fails(send):
+    await send(start())
+    while True:
+        await send(body(b"x" * 65536, more=True))
+        await asyncio.sleep(0)
+
+
+async def lets_go(scope, receive, send):
+    await gone(receive)
+    raise ClientDisconnect
+
+
+async def lets_go_politely(scope, receive, send):
+    """What Starlette makes of it: an answer first, which a client that closed one side can read."""
+    try:
+        await gone(receive)
+        raise ClientDisconnect
+    except Exception:
+        await text(send, "too late", 500)
+        raise
+
+
+class ExceptionGroup(Exception):
+    """Python 3.10 has none of its own."""
+
+
+async def lets_go_of_a_group(scope, receive, send):
+    """As a task group has it whose only task let go."""
+    await gone(receive)
+    group = ExceptionGroup("one task")
+    group.exceptions = (ClientDisconnect(),)
+    raise group
+
+
+async def pretends(scope, receive, send):
+    raise ClientDisconnect("nobody left")
+
+
+async def fails_afterwards(scope, receive, send):
+    await gone(receive)
+    raise FromState("after the end")
+
+
+async def fails_to_clean_up(scope, receive, send):
+    try:
+        await send_until_it_fails(send)
+    except OSError:
+        raise FromState("in the cleaning up")  # noqa: B904
+
+
+async def fails_and_cannot_say_so(scope, receive, send):
+    try:
+        raise FromState("before the answer")
+    except FromState:
+        await send_until_it_fails(send)
+
+
 def wrong(*messages):
     async def send_them(scope, receive, send):
         for message in messages:
@@ -278,6 +344,8 @@ PATHS = {
         *(path_send, zero_copy, view, event_stream, listening_stream, told, raises),
         *(raises_after_start, raises_in_body, raises_after_answer, exits, exits_later, nothing),
         *(half, short, excess),
+        *(lets_go, lets_go_politely, lets_go_of_a_group, pretends, fails_afterwards),
+        *(fails_to_clean_up, fails_and_cannot_say_so),
     ]
 } | {
     "/wrong/body-first": wrong(body(b"x")),

@@ -178,6 +178,24 @@ async def send_to_nobody(scope, receive, send):
         told.append(f"send raised {type(error).__name__}")
 
 
+class WebSocketDisconnect(Exception):
+    """As Starlette's."""
+
+
+async def lets_go(scope, receive, send):
+    await accept(receive, send)
+    while (await receive())["type"] != "websocket.disconnect":
+        pass
+    raise WebSocketDisconnect
+
+
+async def fails_afterwards(scope, receive, send):
+    await accept(receive, send)
+    while (await receive())["type"] != "websocket.disconnect":
+        pass
+    raise RuntimeError("after the end")
+
+
 async def flood(scope, receive, send):
     """Sends far more than any buffer takes, and tells how far it has come."""
     await accept(receive, send)

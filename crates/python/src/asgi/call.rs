@@ -14,7 +14,7 @@ use super::cycle::{Cycle, Kit, State, Told};
 use super::endpoint::Party;
 use super::expire::Expired;
 use super::functions::TaskDone;
-use super::outcome::{self, Outcome};
+use super::outcome::{self, Level, Outcome};
 use super::respond::Stage;
 use super::scope::Scopes;
 use super::shared::{Command, Shared};
@@ -328,8 +328,14 @@ impl Asgi {
         }
         let request = request();
         let text = outcome.text(&request);
+        let method = match (outcome.level, &outcome.error) {
+            (Level::Error, Some(_)) => "exception",
+            (Level::Error, None) => "error",
+            (Level::Info, _) => "info",
+            (Level::Debug, _) => "debug",
+        };
         self.journal
-            .about_request(&text, &request, outcome.error.as_ref());
+            .about_request(method, &text, &request, outcome.error.as_ref());
     }
 
     /// The access log and the hook hear of a request.

@@ -208,7 +208,7 @@ impl Cycle {
         };
         let Ok(is_sent) = exchange.send_waiting() else {
             state.is_lost = true;
-            state.inbox.end();
+            state.inbox.leave();
             drop(state);
             self.wake(py, Wanted::Message);
             self.wake(py, Wanted::Room);
@@ -230,9 +230,9 @@ impl Cycle {
         let mut is_answered = false;
         match end {
             End::Body => state.inbox.body_ended(),
-            End::Client => state.inbox.end(),
+            End::Client => state.inbox.leave(),
             End::Refused(refused) => {
-                state.inbox.end();
+                state.inbox.leave();
                 let is_untold = state.is_untold();
                 if let Some(exchange) = &mut state.exchange {
                     // Nobody can tell where the next request begins.
@@ -247,7 +247,7 @@ impl Cycle {
                 }
             }
             End::Connection => {
-                state.inbox.end();
+                state.inbox.leave();
                 state.is_lost = true;
             }
         }
@@ -262,7 +262,7 @@ impl Cycle {
     /// The client is to be treated as gone.
     pub fn disconnect(&self, py: Python<'_>) {
         if let Ok(mut state) = self.state(py) {
-            state.inbox.end();
+            state.inbox.leave();
         }
         self.wake(py, Wanted::Message);
     }

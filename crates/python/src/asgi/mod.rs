@@ -12,6 +12,7 @@ mod call;
 mod callback;
 mod client;
 mod cycle;
+mod departure;
 mod driver;
 mod endpoint;
 mod events;

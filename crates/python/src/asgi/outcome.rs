@@ -3,7 +3,8 @@
 use pyo3::prelude::*;
 
 use super::cycle::State;
-use super::respond::{ClientDisconnected, Stage};
+use super::departure::Departure;
+use super::respond::Stage;
 use super::task::Ended;
 use crate::wsgi::Fault;
 
@@ -15,11 +16,22 @@ pub const PAGE: &[u8] =
 /// Gunicorn's words, which monitoring may look for. They end their line there, so the log has the request elsewhere.
 pub const ERROR: &str = "Error in ASGI application";
 
+/// How loudly something is said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Level {
+    /// Somebody has to look at it.
+    #[default]
+    Error,
+    Info,
+    Debug,
+}
+
 /// What is to be said about it.
 #[derive(Default)]
 pub struct Outcome {
     /// For the error log; empty if there is nothing to say.
     pub message: &'static str,
+    pub level: Level,
     /// The traceback that goes with it.
     pub error: Option<PyErr>,
     /// For the access log.
@@ -27,6 +39,33 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// The application raised, which is called so if it is a fault. `has_left`: its client has gone.
+    pub fn raised(&mut self, py: Python<'_>, error: &PyErr, fault: &'static str, has_left: bool) {
+        let departure = match has_left {
+            true => Departure::of(py, error),
+            false => None,
+        };
+        (self.level, self.message) = match departure {
+            None => (Level::Error, fault),
+            Some(Departure::During) => (
+                Level::Info,
+                "ASGI application could not answer, because its client has gone",
+            ),
+            Some(Departure::Plain) => (
+                Level::Debug,
+                "ASGI application ended because its client has gone",
+            ),
+        };
+        if departure != Some(Departure::Plain) {
+            self.error = Some(error.clone_ref(py));
+        }
+    }
+
+    /// The application is at fault.
+    pub fn is_fault(&self) -> bool {
+        self.level == Level::Error && !self.message.is_empty()
+    }
+
     /// The line of the error log about the request called so.
     pub fn text(&self, request: &str) -> String {
         match self.message {
@@ -35,9 +74,6 @@ impl Outcome {
         }
     }
 }
-
-/// Links of a chain of exceptions that are looked at.
-const CHAIN: usize = 16;
 
 /// Ends the response as far as the application has not. `is_given_up`: nobody waits for its end any more, because the
 /// worker leaves.
@@ -51,10 +87,9 @@ pub fn settle(
     let is_quiet = state.is_lost || state.is_overdue || state.inbox.is_over();
     let mut outcome = Outcome::default();
     match ended {
-        Ended::Raised(error) if is_quiet && comes_from_disconnect(py, error) => {}
         Ended::Raised(error) => {
-            outcome.message = ERROR;
-            outcome.error = Some(error.clone_ref(py));
+            let has_left = state.is_lost || state.is_overdue || state.inbox.has_left();
+            outcome.raised(py, error, ERROR, has_left);
         }
         Ended::Returned | Ended::Cancelled if is_quiet || state.stage == Stage::Complete => {}
         Ended::Returned if state.is_untold() => {
@@ -87,7 +122,7 @@ pub fn settle(
     });
     if is_lost || is_dropped && is_untold {
         exchange.cut();
-    } else if is_untold && !(is_quiet && outcome.message.is_empty()) {
+    } else if is_untold && (!is_quiet || outcome.is_fault()) {
         exchange.answer(500, PAGE);
     } else if ends_cleanly {
         exchange.close_after();
@@ -96,23 +131,4 @@ pub fn settle(
         exchange.cut();
     }
     outcome
-}
-
-/// The exception is what `send` raised, or was made of it.
-pub fn comes_from_disconnect(py: Python<'_>, error: &PyErr) -> bool {
-    let mut next = Some(error.value(py).clone().into_any());
-    for _ in 0..CHAIN {
-        let Some(exception) = next.filter(|one| !one.is_none()) else {
-            return false;
-        };
-        if exception.is_instance_of::<ClientDisconnected>() {
-            return true;
-        }
-        next = exception
-            .getattr("__cause__")
-            .ok()
-            .filter(|cause| !cause.is_none())
-            .or_else(|| exception.getattr("__context__").ok());
-    }
-    false
 }

@@ -15,6 +15,8 @@ pub struct Inbox {
     body: Body,
     /// `http.disconnect` is due when the body has been told.
     is_over: bool,
+    /// Not because the response is complete.
+    has_left: bool,
     is_sated: bool,
 }
 
@@ -55,6 +57,7 @@ impl Inbox {
             pending: Vec::new(),
             body: if is_coming { Body::Coming } else { Body::Whole },
             is_over: false,
+            has_left: false,
             is_sated: false,
         }
     }
@@ -76,6 +79,17 @@ impl Inbox {
     /// From now on there is nothing more to wait for.
     pub fn end(&mut self) {
         self.is_over = true;
+    }
+
+    /// The same, because the client has gone or is to be treated so.
+    pub fn leave(&mut self) {
+        self.is_over = true;
+        self.has_left = true;
+    }
+
+    /// The client went before it had its answer.
+    pub fn has_left(&self) -> bool {
+        self.has_left
     }
 
     /// The client has gone, or has got its answer.

@@ -259,7 +259,7 @@ impl State {
     fn delivered(&mut self, result: Result<(), Gone>) -> PyResult<()> {
         result.map_err(|Gone| {
             self.is_lost = true;
-            self.inbox.end();
+            self.inbox.leave();
             disconnected()
         })
     }

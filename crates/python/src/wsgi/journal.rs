@@ -63,11 +63,12 @@ impl<'py> Journal<'py> {
         self.write("error", message, None);
     }
 
-    /// Something went wrong with a request, called by method and target; the log gets the traceback, if there is one.
-    pub fn about_request(&self, message: &str, request: &str, error: Option<&PyErr>) {
-        let (method, keywords) = match error {
-            Some(error) => ("exception", self.exc_info(error)),
-            None => ("error", Ok(PyDict::new(self.log.py()))),
+    /// Tells of a request, called by method and target, with one of the logger's methods; the log gets the traceback,
+    /// if there is one.
+    pub fn about_request(&self, method: &str, message: &str, request: &str, error: Option<&PyErr>) {
+        let keywords = match error {
+            Some(error) => self.exc_info(error),
+            None => Ok(PyDict::new(self.log.py())),
         };
         let keywords = keywords.and_then(|keywords| {
             let extra = PyDict::new(self.log.py());

@@ -15,7 +15,7 @@ use crate::asgi::client::Client;
 use crate::asgi::cycle::Told;
 use crate::asgi::endpoint::{Endpoint, Party};
 use crate::asgi::functions::{ReceiveMessage, SendMessage, TaskDone};
-use crate::asgi::outcome::{Outcome, PAGE, comes_from_disconnect};
+use crate::asgi::outcome::{Outcome, PAGE};
 use crate::asgi::shared::{Command, Work};
 use crate::asgi::task::{Ended, when_done};
 use crate::ffi::Function;
@@ -195,10 +195,8 @@ impl State {
         let is_quiet = self.inbox.end.is_some();
         let mut outcome = Outcome::default();
         match ended {
-            Ended::Raised(error) if is_quiet && comes_from_disconnect(py, error) => {}
             Ended::Raised(error) => {
-                outcome.message = "Error in WebSocket ASGI application";
-                outcome.error = Some(error.clone_ref(py));
+                outcome.raised(py, error, "Error in WebSocket ASGI application", is_quiet);
             }
             Ended::Returned if !is_quiet && matches!(self.stage, Stage::Connecting) => {
                 outcome.message = "ASGI application returned without accepting the WebSocket";
