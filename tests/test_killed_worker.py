@@ -2,7 +2,9 @@
 
 import contextlib
 import os
+import select
 import signal
+import time
 
 import pytest
 
@@ -10,12 +12,15 @@ from support import process
 from support.client import message
 from support.load import Load
 from support.master import is_alive
-from support.wait import until
+from support.wait import DEADLINE, until
 
 pytestmark = pytest.mark.beyond_gunicorn
 
 APP = "dying:application"
 GET = message("GET", "/pid")
+
+#: What the application of ``slow_application`` takes to be imported, in seconds.
+IMPORT = 0.5
 
 
 def begin(master, target):
@@ -38,6 +43,38 @@ def idle(master, count, clients):
 def descriptors(pid):
     """How many the process has open."""
     return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+@pytest.fixture
+def slow_application(tmp_path):
+    """The application, as one that takes its time to be imported."""
+    text = f"import time\ntime.sleep({IMPORT})\nfrom dying import application as app\n"
+    (tmp_path / "slow.py").write_text(text)
+    return "slow:app"
+
+
+@contextlib.contextmanager
+def deaths(pids):
+    """A function that waits for the first death among these processes and tells its time."""
+    with contextlib.ExitStack() as files:
+        watched = [files.enter_context(os.fdopen(os.pidfd_open(pid))) for pid in pids]
+
+        def first():
+            assert select.select(watched, [], [], DEADLINE)[0], "nobody died"
+            return time.monotonic()
+
+        yield first
+
+
+def first_answer(load, before):
+    """When somebody else than these workers has answered."""
+    old = {str(pid) for pid in before}
+
+    def found():
+        answers = [answer for answer in list(load.answers) if answer.status == 200]
+        return [answer for answer in answers if answer.text not in old]
+
+    return min(answer.began + answer.took for answer in until(found, "a new worker's answer"))
 
 
 def refused(connection):
@@ -254,6 +291,23 @@ def test_kills_under_load_cost_the_requests_in_flight_and_nothing_else(start):
     assert descriptors(master.pid) == held
 
 
+@pytest.mark.parametrize("way", ["kill", "segfault"])
+def test_capacity_is_back_within_a_second_beyond_the_import(start, slow_application, way):
+    master = start("--workers", "2", app=slow_application)
+    before = master.up(2)
+    # Each request on a connection of its own, and more than one worker likes to do.
+    load = Load(str(master.folder / "s"), "/wait/0.02", clients=8, keep_alive=False)
+    with deaths(before) as first_death, load:
+        with begin(master, f"/{way}") as connection:
+            died = first_death()
+            assert refused(connection)
+        served = first_answer(load, before)
+    assert served - died < IMPORT + 1
+    # A connection may be between two workers in that very instant.
+    assert len(load.failures) <= 1, load.failures
+    assert set(load.statuses) <= {200, 502}
+
+
 def test_keepers_come_and_go_with_their_workers(start):
     master = start("--workers", "2", app=APP)
     before = master.up(2)
@@ -302,21 +356,24 @@ def test_signals_to_the_group_do_not_end_the_keeper(start):
         assert refused(connection)
 
 
-def test_out_of_memory(memory_group, start):
+def test_out_of_memory(memory_group, start, slow_application):
     master = start(
         *("--workers", "2"),
-        app=APP,
+        app=slow_application,
         preexec_fn=lambda: memory_group.write_text(str(os.getpid())),
     )
     before = master.up(2)
-    with Load(str(master.folder / "s"), clients=2, pause=0.005) as load:
+    load = Load(str(master.folder / "s"), "/wait/0.02", clients=8, keep_alive=False)
+    with deaths(before) as first_death, load:
         with begin(master, "/memory") as connection:
+            died = first_death()
             assert refused(connection)
-        until(lambda: len(before & set(master.workers)) == 1, "the end of one worker")
-        until(lambda: len(master.workers) == 2, "a new worker")
+        served = first_answer(load, before)
+        assert len(before & set(master.workers)) == 1
         load.more()
+    assert served - died < IMPORT + 1
     report = master.wait_for_log("Death of worker")
     assert "SIGKILL, out of memory" in report
-    assert "was serving GET /memory from" in report
+    assert "GET /memory from" in report.partition("; was serving ")[2]
     assert not load.failures
     assert set(load.statuses) <= {200, 502}
