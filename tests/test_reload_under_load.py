@@ -1,5 +1,6 @@
 """Reload, upgrade and shutdown while clients go on asking: nobody notices."""
 
+import contextlib
 import os
 import time
 
@@ -24,6 +25,15 @@ def descriptors(pid):
     return len(os.listdir(f"/proc/{pid}/fd"))
 
 
+def belongings(master):
+    """How many processes there are of a server, and how many descriptors its arbiter and each worker have open."""
+    processes = [pid for pid in process.pids() if process.stat(pid)[1] == master.pid]
+    with contextlib.suppress(FileNotFoundError):  # One that ends meanwhile.
+        of_workers = {descriptors(pid) for pid in master.workers}
+        # They differ while one has a connection that its client has just closed.
+        return len(of_workers) == 1 and (len(processes), descriptors(master.pid), of_workers)
+
+
 @pytest.mark.parametrize("keep_alive", [True, False], ids=["kept", "fresh"])
 def test_nobody_waits_for_a_slow_import(start, tmp_path, keep_alive):
     write_site(tmp_path, "v1", seconds=2)
@@ -36,29 +46,30 @@ def test_nobody_waits_for_a_slow_import(start, tmp_path, keep_alive):
         load.more()
     assert not load.failures
     assert {answer.text for answer in load.answers} == {"v1", "v2"}
-    # The import takes two seconds; nobody waited for it.
+    # The import takes two seconds; nobody waited for it. 200 ms more than the slowest of a server that is left alone
+    # would be the aim, but among compilers (a load of 15 on two cores) 1.13 s more were seen, once in eight runs.
     assert load.slowest < 1.5
     # Once the new code answers, both may for a while; in the end only the new one does.
     assert load.answers[-1].text == "v2"
 
 
-def test_twenty_reloads_in_a_row_leak_nothing(start, tmp_path):
+@pytest.mark.parametrize("pause", [0.1, 0.5], ids=["in-2-s", "in-10-s"])
+def test_twenty_reloads_in_a_row_leak_nothing(start, tmp_path, pause):
     write_site(tmp_path, "v1")
     master = start("--workers", "2", app="site_app:app")
     before = master.up(2)
-    held = descriptors(master.pid)
+    held = until(lambda: belongings(master), "workers that rest")
     with Load(str(tmp_path / "s"), clients=4, pause=0.005) as load:
         for count in range(20):
             write_site(tmp_path, f"v{count}")
             master.send("HUP")
-            time.sleep(0.1)  # an impatient operator
+            time.sleep(pause)  # an impatient operator
         write_site(tmp_path, "last")
         master.send("HUP")
         master.replaced(before, 2)
         until(lambda: load.answers[-1].text == "last" or load.failures, "the last code")
-        until(lambda: len(master.workers) == 2, "two workers")
     assert not load.failures
-    assert descriptors(master.pid) == held
+    until(lambda: belongings(master) == held, f"no more than there was: {held}")
     master.send("TERM")
     assert master.exit_status() == 0
     assert "Death of" not in master.log
