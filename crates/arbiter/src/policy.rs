@@ -127,9 +127,11 @@ impl Arbiter {
     pub fn deadline(&self, now: Duration) -> Option<Duration> {
         let timeout = self.options.timeout;
         let phase = match self.phase {
-            Phase::Asked { deadline, .. } | Phase::Killed { deadline, .. } => {
-                return Some(deadline);
+            Phase::Asked { deadline, .. } => {
+                let kills = self.workers.iter().filter_map(WorkerHandle::killed_at);
+                return kills.chain([deadline]).min();
             }
+            Phase::Killed { deadline, .. } => return Some(deadline),
             Phase::Idle | Phase::Over => return None,
             Phase::Running => [self.pause.wait(now), self.reload_due()]
                 .into_iter()
@@ -173,7 +175,10 @@ impl Arbiter {
                 self.phase = Phase::Killed { deadline, outcome };
             }
             Phase::Asked { outcome, .. } if self.is_empty() => self.exit(outcome),
-            Phase::Asked { .. } => self.end_templates(|_| false),
+            Phase::Asked { .. } => {
+                self.kill_aborted(now);
+                self.end_templates(|_| false);
+            }
             Phase::Killed { deadline, outcome } if now >= deadline || self.is_empty() => {
                 self.exit(outcome);
             }

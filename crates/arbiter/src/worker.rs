@@ -84,6 +84,14 @@ impl WorkerHandle {
             .map(|beat| beat + timeout)
     }
 
+    /// When it is killed if SIGABRT has not ended it by then.
+    pub fn killed_at(&self) -> Option<Duration> {
+        match self.life {
+            Life::Aborted { kill_at, .. } => Some(kill_at),
+            _ => None,
+        }
+    }
+
     /// Makes it leave; gives the signal to send, none if it was told before.
     pub fn leave(&mut self) -> Option<(i32, Signal)> {
         match self.life {

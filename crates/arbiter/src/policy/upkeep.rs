@@ -18,6 +18,11 @@ const AFTER_ABORT: Duration = Duration::from_secs(1);
 impl Arbiter {
     /// Aborts workers that are silent for longer than the timeout; kills those still here a second later.
     pub(super) fn murder_workers(&mut self, now: Duration) {
+        self.abort_silent(now);
+        self.kill_aborted(now);
+    }
+
+    fn abort_silent(&mut self, now: Duration) {
         let timeout = self.options.timeout;
         for worker in &mut self.workers {
             let Some(pid) = worker.pid() else { continue };
@@ -30,11 +35,17 @@ impl Arbiter {
                     Action::Kill(pid, Signal::Abrt),
                 ]);
             }
-            if let Life::Aborted { kill_at, .. } = &mut worker.life
+        }
+    }
+
+    /// Kills workers that SIGABRT has not ended in time, also while the server leaves.
+    pub(super) fn kill_aborted(&mut self, now: Duration) {
+        for worker in &mut self.workers {
+            if let Life::Aborted { pid, kill_at } = &mut worker.life
                 && now >= *kill_at
             {
                 *kill_at = now + AFTER_ABORT;
-                self.actions.push_back(Action::Kill(pid, Signal::Kill));
+                self.actions.push_back(Action::Kill(*pid, Signal::Kill));
             }
         }
     }

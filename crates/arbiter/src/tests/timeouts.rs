@@ -89,3 +89,19 @@ fn a_leaving_worker_may_stall_as_little_as_any_other() {
     sim.advance(31.0);
     assert_eq!(sim.actions()[..2], [report(1), kill(1, Abrt)]);
 }
+
+#[test]
+fn a_server_that_leaves_waits_no_longer_for_a_stuck_worker() {
+    let mut sim = Sim::with_workers(2);
+    sim.beat(1);
+    sim.advance(30.1);
+    sim.signal(Term);
+    sim.forget();
+    sim.advance(0.9);
+    assert_eq!(sim.actions(), []);
+    assert!(sim.due_in().is_some_and(|seconds| seconds <= 0.1));
+    sim.advance(0.1);
+    assert_eq!(sim.actions(), [kill(1, Kill)]);
+    sim.killed(1, Kill);
+    assert_eq!(sim.actions(), [bury(1)]);
+}
