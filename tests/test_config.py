@@ -228,6 +228,15 @@ def test_an_address_is_judged_at_start(folder):
     assert "bind cannot be 'localhost:http'" in finished.stderr
 
 
+@pytest.mark.beyond_gunicorn
+def test_values_that_do_not_fit_together_are_refused_with_their_origin(folder):
+    file = configure(folder, "max_queue = 3\n")
+    for arguments, origin in (("--max-queue", "3"), "command line"), (file, "conf.py"):
+        finished = run(folder, "-k", "asgi", *arguments, APP)
+        assert finished.returncode == 1
+        assert f"Error: max_queue cannot be 3 ({origin}): expected 0 where" in finished.stderr
+
+
 OBJECT = """
 import os, sys
 sys.argv = ["oxicorn", "-c", "conf.py", "shop:app"]

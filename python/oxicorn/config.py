@@ -75,6 +75,8 @@ class Setting:
     default: Any = None
     desc: Any = None
     short: Any = None
+    #: Where the value was written, for errors.
+    origin: str = "configuration"
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -151,6 +153,7 @@ class TableSetting(Setting):
                 value = callables.class_or_name(value)
             self.value = _oxicorn.accept(self.name, value, origin)
         self.is_written = True
+        self.origin = origin
 
 
 def default_of(row: dict[str, Any]) -> Any:

@@ -1,6 +1,6 @@
 //! The typed configuration that the rest of the server is built from.
 
-use crate::{Address, ConfigError, Environment, Origin, Value, Values};
+use crate::{Address, ConfigError, Environment, Value, Values};
 
 /// Every setting this version acts on, in the type its user needs. Fields are named as the
 /// settings.
@@ -288,20 +288,14 @@ impl Reader<'_> {
     }
 
     fn error(&self, setting: &'static str, expected: &str) -> ConfigError {
-        let value = self.0.get(setting).to_string();
-        ConfigError {
-            setting,
-            value,
-            origin: Origin::Named("configuration".into()),
-            expected: expected.into(),
-        }
+        self.0.refused(setting, expected)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings;
+    use crate::{Origin, settings};
 
     fn config(pairs: &[(&str, Value)]) -> Result<Config, ConfigError> {
         let environment = Environment {
@@ -355,6 +349,7 @@ mod tests {
         let gevent = ("worker_class", Value::Str("gevent".into()));
         let error = config(&[limit, gevent]).expect_err("it has no queue");
         assert_eq!(error.setting, "max_queue");
+        assert_eq!(error.origin, Origin::CommandLine);
     }
 
     #[test]

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::{ConfigError, Environment, Origin, Setting, Status, Value, settings};
 
-/// The validated value of every setting of the table.
+/// The validated value of every setting of the table, and where it was written.
 #[derive(Clone, Debug, Default)]
-pub struct Values(BTreeMap<&'static str, Value>);
+pub struct Values(BTreeMap<&'static str, (Value, Origin)>);
 
 impl Values {
     /// What holds when nothing was written.
@@ -18,7 +18,7 @@ impl Values {
                 _ => Origin::Default,
             };
             let value = setting.accept(setting.default_value(environment), &origin, environment)?;
-            values.0.insert(setting.name, value);
+            values.restore(setting, value, origin);
         }
         Ok(values)
     }
@@ -32,18 +32,30 @@ impl Values {
         environment: &Environment,
     ) -> Result<(), ConfigError> {
         let value = setting.accept(value, origin, environment)?;
-        self.0.insert(setting.name, value);
+        self.restore(setting, value, origin.clone());
         Ok(())
     }
 
     /// Stores a value that was accepted before.
-    pub fn restore(&mut self, setting: &'static Setting, accepted: Value) {
-        self.0.insert(setting.name, accepted);
+    pub fn restore(&mut self, setting: &'static Setting, accepted: Value, origin: Origin) {
+        self.0.insert(setting.name, (accepted, origin));
     }
 
     /// The value of a setting of the table.
     pub fn get(&self, name: &str) -> &Value {
-        self.0.get(name).unwrap_or(&Value::None)
+        self.0.get(name).map_or(&Value::None, |(value, _)| value)
+    }
+
+    /// Refuses the value of a setting, which may be fine alone but not with the others.
+    pub fn refused(&self, setting: &'static str, expected: impl Into<String>) -> ConfigError {
+        ConfigError {
+            setting,
+            value: self.get(setting).to_string(),
+            origin: (self.0.get(setting))
+                .map(|(_, origin)| origin.clone())
+                .unwrap_or_default(),
+            expected: expected.into(),
+        }
     }
 
     /// Refuses what this version would have to ignore.
@@ -77,13 +89,7 @@ impl Values {
                     format!("{default}, its default, as the setting is not supported yet")
                 }
             };
-            let (value, origin) = (value.to_string(), Origin::Named("configuration".into()));
-            return Err(ConfigError {
-                setting: setting.name,
-                value,
-                origin,
-                expected,
-            });
+            return Err(self.refused(setting.name, expected));
         }
         Ok(())
     }

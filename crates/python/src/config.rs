@@ -155,14 +155,13 @@ fn values(cfg: &Bound<'_, PyAny>) -> PyResult<Values> {
         let value = entry.getattr(intern!(cfg.py(), "value"))?;
         let untouched = setting.default == Fallback::Hook
             && value.is(&entry.getattr(intern!(cfg.py(), "default"))?);
-        values.restore(
-            setting,
-            if untouched {
-                Value::None
-            } else {
-                to_value(&value)?
-            },
-        );
+        let value = if untouched {
+            Value::None
+        } else {
+            to_value(&value)?
+        };
+        let origin = entry.getattr(intern!(cfg.py(), "origin"))?.extract()?;
+        values.restore(setting, value, Origin::Named(origin));
     }
     Ok(values)
 }
