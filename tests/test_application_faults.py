@@ -91,6 +91,19 @@ def test_a_fault_after_the_head_cuts_the_response(server, path):
     assert server.get("/fine").pid == worker
 
 
+@pytest.mark.parametrize(("path", "body"), [("/short", b"first"), ("/short-items", b"firsttwo")])
+def test_a_response_shorter_than_it_says_is_cut_and_the_log_says_so(server, path, body):
+    with server.connect() as connection:
+        response = connection.get(path)
+        assert (response.body, response.complete) == (body, False)
+        if not IS_GUNICORN:
+            assert connection.is_closed()
+    if not IS_GUNICORN:
+        line = f"The response to GET {path} ended after {len(body)} of the 10 bytes that"
+        log = server.wait_for_log(f"{line} its Content-Length announced.\n")
+        assert log.count(line) == 1
+
+
 def test_the_traceback_is_in_the_log(serve):
     server = serve("faults:application")
     server.get("/raises")

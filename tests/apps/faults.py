@@ -50,6 +50,13 @@ def after_first_item(error):
     return items
 
 
+def short_items(environ, start_response):
+    start_response("200 OK", [*TEXT, ("Content-Length", "10")])
+    yield b"first"
+    yield b""
+    yield b"two"
+
+
 def close_raises(environ, start_response):
     class Items(list):
         def close(self):
@@ -91,6 +98,8 @@ PATHS = {
     "/exits-later": after_first_item(SystemExit(3)),
     "/yields-str": answer([b"first", "second"]),
     "/yields-none": answer([b"first", None]),
+    "/short": answer([b"first"], headers=[*TEXT, ("Content-Length", "10")]),
+    "/short-items": short_items,
     "/close-raises": close_raises,
     "/never-starts": lambda environ, start_response: [b"no head"],
 }

@@ -52,6 +52,8 @@ pub(crate) struct Reply {
     status: u16,
     body_sent: u64,
     bytes_sent: u64,
+    /// Bytes of the body that the head announced and that never came.
+    missing: u64,
     failure: Option<io::Error>,
     body: ComingBody,
 }
@@ -130,6 +132,7 @@ impl<C> Exchange<C> {
             status: 0,
             body_sent: 0,
             bytes_sent: 0,
+            missing: 0,
             failure: None,
             body: ComingBody::default(),
         };
@@ -276,6 +279,12 @@ impl<C> Exchange<C> {
         self.connection.reply.body_sent
     }
 
+    /// Bytes by which the complete response is shorter than its head announced.
+    #[inline]
+    pub fn missing(&self) -> u64 {
+        self.connection.reply.missing
+    }
+
     /// This connection carries no request after this one.
     pub fn close_after(&mut self) {
         self.connection.reply.facts.keep_alive = false;
@@ -328,11 +337,15 @@ impl<C> Exchange<C> {
         let Stage::Started { body, keep_alive } = &mut self.connection.reply.stage else {
             return;
         };
-        let complete = body.finish_with_trailers(trailers, &mut self.buffer);
+        let missing = match body.finish_with_trailers(trailers, &mut self.buffer) {
+            Finish::Complete => 0,
+            Finish::Short(missing) => missing,
+        };
         // RFC 9112 §8: a body shorter than announced leaves the client waiting for the rest.
-        let keep_alive = *keep_alive && complete == Finish::Complete;
+        let keep_alive = *keep_alive && missing == 0;
         if self.can_wait() || self.flush_as(keep_alive).is_ok() {
             self.connection.reply.stage = Stage::Complete { keep_alive };
+            self.connection.reply.missing = missing;
         }
     }
 

@@ -1,5 +1,6 @@
 """The twin of ``faults`` for ASGI: what an application of either interface can get wrong."""
 
+import asyncio
 import os
 import sys
 
@@ -49,6 +50,18 @@ def answer(status=200, headers=((b"content-type", b"text/plain"),), body=b"x"):
     return application
 
 
+async def short(send):
+    await start(send, [*TEXT, ("Content-Length", "10")])
+    await part(send, b"first", more=False)
+
+
+async def short_items(send):
+    await start(send, [*TEXT, ("Content-Length", "10")])
+    await part(send, b"first")
+    await asyncio.sleep(0.01)
+    await part(send, b"two", more=False)
+
+
 def after_first_part(error):
     async def application(send):
         await start(send, TEXT)
@@ -92,6 +105,8 @@ PATHS = {
     "/start-twice": start_twice,
     "/never-starts": never_starts,
     # cut: the head is out
+    "/short": short,
+    "/short-items": short_items,
     "/raises-later": after_first_part(ValueError("raised after the first part")),
     "/exits-later": after_first_part(SystemExit(3)),
     "/yields-str": second_part("second"),

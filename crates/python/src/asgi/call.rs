@@ -152,10 +152,7 @@ impl Asgi {
         let outcome = self.settle(&mut state, &ended);
         self.report(&outcome, || name_of(request));
         self.tell(request, &mut state, outcome.fault);
-        Ok(match state.release() {
-            Some(exchange) => Called::Answered(exchange),
-            None => Called::Lost,
-        })
+        Ok(self.answered(&mut state, request))
     }
 
     /// The task waits for something, or runs on after its response.
@@ -181,10 +178,7 @@ impl Asgi {
         );
         if state.stage == Stage::Complete {
             self.tell(request, &mut state, None);
-            return Ok(match state.release() {
-                Some(exchange) => Called::Answered(exchange),
-                None => Called::Lost,
-            });
+            return Ok(self.answered(&mut state, request));
         }
         if self.access.is_listening() || self.hooks.is_some() {
             state.told = Some(Box::new(Told::of(request)));
@@ -246,6 +240,7 @@ impl Asgi {
             self.tell(&told.request(), &mut state, fault);
         }
         let exchange = state.release()?;
+        self.note_short(&exchange, || shown(&state.name));
         let place = state.place;
         state.is_away = false;
         let timer = state.timer.take();
@@ -319,6 +314,23 @@ impl Asgi {
                 .getattr(intern!(self.py, "alive"))
                 .and_then(|alive| alive.is_truthy())
                 .is_ok_and(|alive| !alive)
+    }
+
+    /// The response was complete within the call.
+    fn answered(&self, state: &mut State, request: &Request<'_>) -> Called<Client> {
+        let Some(exchange) = state.release() else {
+            return Called::Lost;
+        };
+        self.note_short(&exchange, || name_of(request));
+        Called::Answered(exchange)
+    }
+
+    /// The error log hears of a response that is shorter than it said.
+    #[inline]
+    fn note_short(&self, exchange: &Exchange<Client>, request: impl FnOnce() -> String) {
+        if exchange.missing() > 0 {
+            self.journal.short(&request(), exchange);
+        }
     }
 
     /// The error log hears of it.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use oxicorn_http::Refused;
 use oxicorn_sys::wait::WakeUp;
-use oxicorn_worker::{Notice, Peer, Retirement};
+use oxicorn_worker::{Exchange, Notice, Peer, Retirement};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -55,6 +55,18 @@ impl<'py> Journal<'py> {
     /// A peer's message was refused.
     pub fn refused(&self, peer: &Peer, refused: &Refused) {
         let message = format!("Invalid request from ip={}: {refused}", peer.text);
+        self.write("warning", &message, None);
+    }
+
+    /// A response ended before it was as long as its head had announced.
+    #[cold]
+    pub fn short<C>(&self, request: &str, exchange: &Exchange<C>) {
+        let sent = exchange.body_sent();
+        let announced = sent.saturating_add(exchange.missing());
+        let message = format!(
+            "The response to {request} ended after {sent} of the {announced} bytes that its \
+             Content-Length announced."
+        );
         self.write("warning", &message, None);
     }
 

@@ -245,7 +245,7 @@ impl<'py> Wsgi<'py> {
             .err()
             .map(|failure| failure.fault(self.py, &exchange));
         match result {
-            Ok(()) => exchange.finish(),
+            Ok(()) => self.finish(&request, &mut exchange),
             Err(Failure::Gone) => exchange.cut(),
             Err(Failure::Refused(refused)) => self.refuse(&refused, &mut exchange),
             Err(Failure::Raised(error)) => self.fail(&error, &request, &mut exchange),
@@ -413,6 +413,16 @@ impl<'py> Wsgi<'py> {
             .start()?
             .write_file(part.file, part.offset, part.length)?;
         Ok(true)
+    }
+
+    #[inline]
+    fn finish(&self, request: &Request<'_>, exchange: &mut Exchange<Client>) {
+        exchange.finish();
+        if exchange.missing() > 0 {
+            let method = request.head.method(request.bytes).escape_ascii();
+            let target = request.head.target(request.bytes).escape_ascii();
+            self.journal.short(&format!("{method} {target}"), exchange);
+        }
     }
 
     #[cold]
