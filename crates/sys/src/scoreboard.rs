@@ -456,6 +456,15 @@ mod tests {
     }
 
     #[test]
+    fn records_behind_a_gap_are_found() {
+        let board = Scoreboard::new(8).unwrap();
+        let slots: Vec<Slot> = (0..3).filter_map(|_| board.claim()).collect();
+        slots[1].release();
+        let found: Vec<usize> = board.slots().map(|slot| slot.index()).collect();
+        assert_eq!(found, [0, 2]);
+    }
+
+    #[test]
     fn idle_is_ready_without_a_request() {
         let slot = slot();
         assert!(!slot.is_idle());
