@@ -412,9 +412,14 @@ pub fn leave<A: Application>(
 ) -> PyResult<()> {
     if !engine.is_draining() {
         engine.drain(application);
-        // Python has the sockets open as well.
-        worker.call_method0(pyo3::intern!(worker.py(), "stop_listening"))?;
+        stop_listening(worker)?;
     }
+    Ok(())
+}
+
+/// Python has the sockets open as well as the engine, which has closed its own.
+pub fn stop_listening(worker: &Bound<'_, PyAny>) -> PyResult<()> {
+    worker.call_method0(pyo3::intern!(worker.py(), "stop_listening"))?;
     Ok(())
 }
 

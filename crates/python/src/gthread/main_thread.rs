@@ -17,7 +17,7 @@ use super::lobby::{Front, Lobby};
 use super::pool::{Deposer, Ground, Pool};
 use super::relief::Reliever;
 use super::thread;
-use crate::worker::{Parent, Parts, drain};
+use crate::worker::{Parent, Parts, drain, stop_listening};
 use crate::wsgi::{Access, Journal};
 use crate::{overdue, process};
 
@@ -196,9 +196,7 @@ impl<'p> MainThread<'p, '_> {
         lobby.drain();
         self.pool.work_off(&mut lobby);
         drop(lobby);
-        // Python has the sockets open as well.
-        self.worker
-            .call_method0(intern!(self.worker.py(), "stop_listening"))?;
+        stop_listening(self.worker)?;
         self.pool.settle();
         self.pool.ring();
         Ok(())
