@@ -73,8 +73,13 @@ class Load:
                 response = connection.get(self.target, headers)
                 assert response.complete, f"an incomplete answer: {response}"
             except Exception as error:
-                self.failures.append((began, error))
+                # Without its traceback, which keeps the connection open.
+                self.failures.append((began, error.with_traceback(None)))
+                if connection is not None:
+                    connection.close()
                 connection = None
+                # Who cannot connect must not ask in vain thousands of times a second.
+                self._stopped.wait(0.01)
                 continue
             took = time.monotonic() - began
             self.answers.append(Answer(began, took, response.status, response.text))
