@@ -5,6 +5,7 @@ import os
 import select
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
@@ -356,6 +357,19 @@ def test_signals_to_the_group_do_not_end_the_keeper(start):
         assert refused(connection)
 
 
+@pytest.mark.parametrize("arguments", [(), ("--preload",)], ids=["", "preload"])
+def test_where_memory_runs_out_the_arbiter_is_not_the_first_to_go(start, arguments):
+    master = start(*arguments, app=APP)
+    (worker,) = master.up(1)
+
+    def handicap(pid):
+        return int(Path(f"/proc/{pid}/oom_score_adj").read_text())
+
+    if handicap(master.pid) in (-1000, 1000):
+        pytest.skip("the kernel has its orders already: oom_score_adj is at an end of its range")
+    assert handicap(worker) > handicap(master.pid)
+
+
 def test_out_of_memory(memory_group, start, slow_application):
     master = start(
         *("--workers", "2"),
@@ -363,7 +377,8 @@ def test_out_of_memory(memory_group, start, slow_application):
         preexec_fn=lambda: memory_group.write_text(str(os.getpid())),
     )
     before = master.up(2)
-    load = Load(str(master.folder / "s"), "/wait/0.02", clients=8, keep_alive=False)
+    # Without a line in the log for each request: that is written at any price, and there is no memory.
+    load = Load(str(master.folder / "s"), "/pause/0.02", clients=8, keep_alive=False)
     with deaths(before) as first_death, load:
         with begin(master, "/memory") as connection:
             died = first_death()

@@ -14,12 +14,12 @@ def slowly(seconds):
 
 
 def application(environ, start_response):
-    """Answer by path: /pid, /wait/SECONDS, /segfault, /exit/STATUS, /begin/SECONDS, /hint/SECONDS,
-    /read, /kill, /memory."""
+    """Answer by path: /pid, /wait/SECONDS, /pause/SECONDS, /segfault, /exit/STATUS, /begin/SECONDS,
+    /hint/SECONDS, /read, /kill, /memory."""
     action, _, argument = environ["PATH_INFO"].strip("/").partition("/")
-    if action != "pid":
+    if action not in ("pid", "pause"):
         print("begun", environ["PATH_INFO"], file=sys.stderr, flush=True)
-    if action == "wait":
+    if action in ("wait", "pause"):
         time.sleep(float(argument))
     elif action == "segfault":
         ctypes.string_at(0)

@@ -1,6 +1,7 @@
-//! What the kernel says about this process's memory, and about processes it ran out of memory for.
+//! What the kernel says about this process's memory, and whom it kills where memory runs out.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// Resident memory of this process in KiB. `None` where `/proc` does not say.
@@ -8,6 +9,31 @@ pub fn resident_kib() -> Option<u64> {
     let statm = fs::read_to_string("/proc/self/statm").ok()?;
     let pages: u64 = statm.split_ascii_whitespace().nth(1)?.parse().ok()?;
     Some(pages.saturating_mul(rustix::param::page_size() as u64) / 1024)
+}
+
+/// Thousandths of the memory that there is, by which a process counts as larger than it is.
+const HANDICAP: i32 = 10;
+
+/// The value that keeps a process from ever being chosen.
+const NEVER: i32 = -1000;
+
+/// Has the kernel choose this process before its parent where memory runs out, if they are about as large: an arbiter
+/// brings dead workers back, and nobody brings back an arbiter.
+///
+/// # Errors
+///
+/// Where `/proc` cannot be read or written.
+pub fn go_before_parent() -> io::Result<()> {
+    const FILE: &str = "/proc/self/oom_score_adj";
+    let inherited: i32 = fs::read_to_string(FILE)?
+        .trim()
+        .parse()
+        .map_err(io::Error::other)?;
+    if inherited == NEVER {
+        return Ok(());
+    }
+    let own = inherited.saturating_add(HANDICAP).min(1000);
+    fs::write(FILE, own.to_string())
 }
 
 /// Where the kernel counts the processes that it killed because memory ran out.

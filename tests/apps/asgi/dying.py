@@ -11,12 +11,12 @@ from messages import http_only, part, start, whole
 
 @http_only
 async def application(scope, receive, send):
-    """Answer by path: /pid, /wait/SECONDS, /segfault, /exit/STATUS, /begin/SECONDS, /hint/SECONDS,
-    /read, /kill, /memory."""
+    """Answer by path: /pid, /wait/SECONDS, /pause/SECONDS, /segfault, /exit/STATUS, /begin/SECONDS,
+    /hint/SECONDS, /read, /kill, /memory."""
     action, _, argument = scope["path"].strip("/").partition("/")
-    if action != "pid":
+    if action not in ("pid", "pause"):
         print("begun", scope["path"], file=sys.stderr, flush=True)
-    if action == "wait":
+    if action in ("wait", "pause"):
         await asyncio.sleep(float(argument))
     elif action == "segfault":
         ctypes.string_at(0)

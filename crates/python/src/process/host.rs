@@ -7,6 +7,7 @@ use oxicorn_arbiter::{DeathReport, Forked, Host, Level, Options, Order, Reply, R
 use oxicorn_sys::channel::Channel;
 use oxicorn_sys::control::Control;
 use oxicorn_sys::fork;
+use oxicorn_sys::resources;
 use oxicorn_sys::scoreboard::{self, Scoreboard};
 use oxicorn_sys::signals::{self, Signal};
 use oxicorn_sys::wait::WakeUp;
@@ -131,6 +132,11 @@ impl<'py> PythonHost<'py> {
     /// Forks; `None` after having logged why it cannot be done.
     fn fork(&mut self) -> Option<Option<i32>> {
         match ffi::fork::fork(self.py()) {
+            Ok(None) => {
+                // Without /proc it has to do without.
+                let _ = resources::go_before_parent();
+                Some(None)
+            }
             Ok(pid) => Some(pid),
             Err(error) => {
                 self.log(Level::Error, &format!("Cannot fork: {error}"));
