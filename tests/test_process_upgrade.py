@@ -3,6 +3,7 @@
 import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -37,6 +38,14 @@ def test_both_masters_serve(upgraded):
 
     seen = set()
     until(lambda: seen.update(answering()) or seen == everyone, "an answer from every worker")
+
+
+@pytest.mark.beyond_gunicorn
+def test_the_new_master_is_no_likelier_to_be_killed_for_want_of_memory(upgraded):
+    """Its workers are; but what an upgrade added to it, the next one would add to."""
+    master, new = upgraded
+    old, successor = (Path(f"/proc/{pid}/oom_score_adj").read_text() for pid in (master.pid, new))
+    assert successor == old
 
 
 def test_a_second_upgrade_is_refused_on_both_sides(upgraded):

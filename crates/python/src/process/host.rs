@@ -132,11 +132,6 @@ impl<'py> PythonHost<'py> {
     /// Forks; `None` after having logged why it cannot be done.
     fn fork(&mut self) -> Option<Option<i32>> {
         match ffi::fork::fork(self.py()) {
-            Ok(None) => {
-                // Without /proc it has to do without.
-                let _ = resources::go_before_parent();
-                Some(None)
-            }
             Ok(pid) => Some(pid),
             Err(error) => {
                 self.log(Level::Error, &format!("Cannot fork: {error}"));
@@ -144,6 +139,12 @@ impl<'py> PythonHost<'py> {
             }
         }
     }
+}
+
+/// For the children that an arbiter can replace. Its successor (USR2) is none of them.
+fn go_before_arbiter() {
+    // Without /proc it has to do without.
+    let _ = resources::go_before_parent();
 }
 
 impl Host for PythonHost<'_> {
@@ -217,6 +218,7 @@ impl Host for PythonHost<'_> {
                 Forked::Parent(pid)
             }
             None => {
+                go_before_arbiter();
                 self.child = Some(worker);
                 Forked::Child
             }
@@ -231,6 +233,7 @@ impl Host for PythonHost<'_> {
             return Ok(None);
         };
         let Some(pid) = forked else {
+            go_before_arbiter();
             let roots = Roots {
                 scoreboard: self.scoreboard,
                 wakeup: self.inbox.get().wakeup().clone(),
